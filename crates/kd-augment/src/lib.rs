@@ -1,0 +1,1 @@
+//! Data augmentation for knowledge distillation: transforms, teacher-labelled mixing and picking.

@@ -1,0 +1,1 @@
+//! Image classifiers for knowledge distillation: teachers and students, feature taps, weight import.

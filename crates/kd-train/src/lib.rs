@@ -1,0 +1,1 @@
+//! Distillation runs: methods, view plans and recipes in; checkpoints, logs and a report out.

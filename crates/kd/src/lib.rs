@@ -1,0 +1,1 @@
+//! Knowledge distillation with data augmentation, on Burn: one dependency for the whole family of crates.

@@ -1,0 +1,2 @@
+//! rank_augmentations
+fn main() {}
