@@ -1,1 +1,38 @@
 //! Image classifiers for knowledge distillation: teachers and students, feature taps, weight import.
+//!
+//! Everything that trains or measures asks for [`Classify`], so a network of your own is a first-class teacher or
+//! student. The networks of the papers are built by their names:
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use kd_models::{Architecture, Classify, InputSpec, ModelConfig, Statistics};
+//!
+//! let device = Device::flex();
+//! let spec = InputSpec::cifar(10, Statistics::CIFAR10)?;
+//! let student = "resnet8".parse::<Architecture>()?.init(&ModelConfig::new(spec).with_seed(1), &device);
+//! let features = student.forward_features(Tensor::zeros([2, 3, 32, 32], &device));
+//! assert_eq!(features.logits.dims(), [2, 10]);
+//! assert_eq!(features.stages[3].dims(), [2, 64, 8, 8]);
+//! # Ok::<(), kd_models::ModelError>(())
+//! ```
+//!
+//! - [`Architecture`]: the names; [`ModelConfig`]: classes, seed, shortcut; [`Classifier`]: the network.
+//! - [`InputSpec`]: the statistics a network normalises with, saved with its weights.
+//! - [`init`]: initial weights that depend on (seed, parameter path) alone.
+//! - [`weights`]: PyTorch, safetensors and burnpack files in; safetensors with PyTorch's keys out.
+
+mod architecture;
+mod classifier;
+mod classify;
+mod error;
+pub mod init;
+mod input_spec;
+mod resnet;
+pub mod weights;
+
+pub use architecture::{Architecture, ModelConfig};
+pub use classifier::Classifier;
+pub use classify::{Classify, Features};
+pub use error::ModelError;
+pub use input_spec::{InputSpec, Statistics};
+pub use resnet::Shortcut;

@@ -1,0 +1,68 @@
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::InputSpec;
+
+/// An image classifier: what every method and every measure asks of a teacher or a student.
+///
+/// A network of your own becomes a first-class teacher or student by implementing [`forward`](Classify::forward) and
+/// [`input_spec`](Classify::input_spec); feature losses also need [`forward_features`](Classify::forward_features).
+///
+/// ```
+/// use burn::{module::Module, nn::{Linear, LinearConfig}, tensor::{Device, Tensor}};
+/// use kd_models::{Classify, InputSpec, Statistics};
+///
+/// #[derive(Module, Debug)]
+/// struct Flat {
+///     linear: Linear,
+///     #[module(skip)]
+///     spec: InputSpec,
+/// }
+///
+/// impl Classify for Flat {
+///     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+///         self.linear.forward(self.spec.normalize(images).flatten(1, 3))
+///     }
+///     fn input_spec(&self) -> &InputSpec {
+///         &self.spec
+///     }
+/// }
+///
+/// let device = Device::flex();
+/// let spec = InputSpec::cifar(10, Statistics::CIFAR10)?;
+/// let network = Flat { linear: LinearConfig::new(3 * 32 * 32, 10).init(&device), spec };
+/// let logits = network.forward(Tensor::zeros([2, 3, 32, 32], &device));
+/// assert_eq!(logits.dims(), [2, 10]);
+/// # Ok::<(), kd_models::ModelError>(())
+/// ```
+pub trait Classify: Module {
+    /// Logits of a batch of images with pixels in `[0, 1]`; the network normalises them itself.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, channels, height, width] -> [batch, classes]`
+    fn forward(&self, images: Tensor<4>) -> Tensor<2>;
+
+    /// The same pass with what it computed on the way. By default the logits alone.
+    fn forward_features(&self, images: Tensor<4>) -> Features {
+        Features {
+            logits: self.forward(images),
+            stages: Vec::new(),
+            embedding: None,
+        }
+    }
+
+    /// What the network expects to be shown.
+    fn input_spec(&self) -> &InputSpec;
+}
+
+/// Everything that one forward pass gives to a loss.
+#[derive(Clone, Debug)]
+pub struct Features {
+    /// `[batch, classes]`.
+    pub logits: Tensor<2>,
+    /// The output of each stage, from the input to the head: `[batch, channels, height, width]` each.
+    pub stages: Vec<Tensor<4>>,
+    /// What the classifying layer reads: `[batch, features]`.
+    pub embedding: Option<Tensor<2>>,
+}

@@ -1,0 +1,63 @@
+use std::path::PathBuf;
+
+use crate::weights::Mismatch;
+
+/// What can go wrong when a network is named, built, saved or restored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The name is not one of [`Architecture::ALL`](crate::Architecture::ALL).
+    #[error("unknown architecture `{found}`; known: {known}")]
+    UnknownArchitecture {
+        /// The name that was given.
+        found: String,
+        /// Every name that would have been accepted.
+        known: String,
+    },
+    /// A field of an [`InputSpec`](crate::InputSpec) is out of its range.
+    #[error("input spec: `{field}` is {found}, expected {expected}")]
+    InvalidInputSpec {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// What it has to be.
+        expected: String,
+    },
+    /// The file is not of a known weight format.
+    #[error(
+        "{path}: unknown weight format `{extension}`, expected .safetensors, .pth, .pt, .th or .bpk"
+    )]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its extension.
+        extension: String,
+    },
+    /// The file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The file was read, and it does not hold a readable set of tensors.
+    #[error("{path}: not a readable weight file: {reason}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The reader's reason.
+        reason: String,
+    },
+    /// The tensors in the file are not those of the network.
+    #[error("{path}: the weights do not fit {network}\n{mismatch}")]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// The network that was to be filled.
+        network: String,
+        /// Every tensor that is missing, unexpected or of another shape.
+        mismatch: Mismatch,
+    },
+}

@@ -1,0 +1,189 @@
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use burn_store::burn_pack::Tensor as PackTensor;
+use burn_store::{ModuleStore, PytorchStore, SafetensorsStore};
+use sha2::{Digest, Sha256};
+
+use super::known;
+use crate::{Architecture, InputSpec, ModelError, Shortcut, Statistics};
+
+/// Header entry with the name of the architecture.
+pub(super) const ARCHITECTURE: &str = "kd.architecture";
+/// Header entry with the input spec, as JSON.
+pub(super) const INPUT_SPEC: &str = "kd.input_spec";
+
+/// The largest safetensors header that is read: the format's own limit.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// A file of weights whose names and shapes have been read; the data stays on disk until a network is filled.
+pub struct WeightFile {
+    path: PathBuf,
+    tensors: Vec<PackTensor>,
+    architecture: Option<Architecture>,
+    input_spec: Option<InputSpec>,
+    known_statistics: Option<Statistics>,
+}
+
+impl WeightFile {
+    /// Open a `.safetensors` file or a PyTorch checkpoint (`.pth`, `.pt`, `.th`).
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Io`], [`ModelError::UnknownFormat`], [`ModelError::Malformed`], and
+    /// [`ModelError::InvalidInputSpec`] when the file carries one that is out of range.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let extension = path
+            .extension()
+            .map(|e| e.to_string_lossy().to_lowercase())
+            .unwrap_or_default();
+        let sha256 = digest(path)?;
+        let mut file = Self {
+            path: path.to_path_buf(),
+            tensors: Vec::new(),
+            architecture: None,
+            input_spec: None,
+            known_statistics: known::statistics(&sha256),
+        };
+        match extension.as_str() {
+            "safetensors" => file.read_safetensors()?,
+            "pth" | "pt" | "th" => file.read_pytorch()?,
+            _ => {
+                return Err(ModelError::UnknownFormat {
+                    path: path.to_path_buf(),
+                    extension,
+                });
+            }
+        }
+        for tensor in &mut file.tensors {
+            tensor.name = canonical_name(&tensor.name);
+        }
+        // A count of training steps, which no forward pass reads.
+        file.tensors
+            .retain(|tensor| !tensor.name.ends_with(".num_batches_tracked"));
+        Ok(file)
+    }
+
+    /// The architecture that the file names.
+    pub fn architecture(&self) -> Option<Architecture> {
+        self.architecture
+    }
+
+    /// The input spec that the file carries.
+    pub fn input_spec(&self) -> Option<&InputSpec> {
+        self.input_spec.as_ref()
+    }
+
+    /// The statistics of a published checkpoint, recognised by its SHA-256.
+    pub fn known_statistics(&self) -> Option<Statistics> {
+        self.known_statistics
+    }
+
+    /// The shortcut of the CIFAR ResNet in the file: with projections if it has any.
+    pub fn shortcut(&self) -> Shortcut {
+        let projected = |tensor: &PackTensor| tensor.name.contains(".downsample.");
+        match self.tensors.iter().any(projected) {
+            true => Shortcut::Projection,
+            false => Shortcut::Padding,
+        }
+    }
+
+    pub(super) fn into_tensors(self) -> (PathBuf, Vec<PackTensor>) {
+        (self.path, self.tensors)
+    }
+
+    fn malformed(&self, reason: impl ToString) -> ModelError {
+        ModelError::Malformed {
+            path: self.path.clone(),
+            reason: reason.to_string(),
+        }
+    }
+
+    fn read_safetensors(&mut self) -> Result<(), ModelError> {
+        let mut store = SafetensorsStore::from_file(&self.path);
+        let tensors = store.get_all_tensors().map_err(|e| self.malformed(e))?;
+        self.tensors = tensors.values().cloned().collect();
+        let metadata = self.safetensors_metadata()?;
+        if let Some(name) = metadata.get(ARCHITECTURE) {
+            self.architecture = Some(name.parse()?);
+        }
+        if let Some(json) = metadata.get(INPUT_SPEC) {
+            let spec: InputSpec = serde_json::from_str(json)
+                .map_err(|e| self.malformed(format!("`{INPUT_SPEC}`: {e}")))?;
+            spec.check()?;
+            self.input_spec = Some(spec);
+        }
+        Ok(())
+    }
+
+    /// The string map in the header: eight bytes of length, then JSON.
+    fn safetensors_metadata(&self) -> Result<BTreeMap<String, String>, ModelError> {
+        #[derive(serde::Deserialize)]
+        struct Header {
+            #[serde(default, rename = "__metadata__")]
+            metadata: BTreeMap<String, String>,
+        }
+        let header = || -> std::io::Result<Vec<u8>> {
+            let mut file = std::fs::File::open(&self.path)?;
+            let mut length = [0; 8];
+            file.read_exact(&mut length)?;
+            let length = u64::from_le_bytes(length).min(MAX_HEADER);
+            let mut json = Vec::new();
+            file.take(length).read_to_end(&mut json)?;
+            Ok(json)
+        };
+        let json = header().map_err(|e| self.malformed(e))?;
+        let header: Header = serde_json::from_slice(&json).map_err(|e| self.malformed(e))?;
+        Ok(header.metadata)
+    }
+
+    /// The tensors, which may stand under one of the two usual entries.
+    fn read_pytorch(&mut self) -> Result<(), ModelError> {
+        let mut reason = String::from("it holds no tensors");
+        for key in [Some("state_dict"), Some("model"), None] {
+            let mut store = PytorchStore::from_file(&self.path).map_indices_contiguous(false);
+            if let Some(key) = key {
+                store = store.with_top_level_key(key);
+            }
+            match store.get_all_tensors() {
+                Ok(tensors) if !tensors.is_empty() => {
+                    self.tensors = tensors.values().cloned().collect();
+                    return Ok(());
+                }
+                Ok(_) => {}
+                Err(error) => reason = error.to_string(),
+            }
+        }
+        Err(self.malformed(reason))
+    }
+}
+
+/// The name of a tensor in kd's networks, from the name that a published checkpoint gives it.
+fn canonical_name(name: &str) -> String {
+    let name = name.strip_prefix("module.").unwrap_or(name);
+    let name = match name.strip_prefix("linear.") {
+        Some(rest) => format!("fc.{rest}"),
+        None => name.to_string(),
+    };
+    name.replace(".downsample.0.", ".downsample.conv.")
+        .replace(".downsample.1.", ".downsample.bn.")
+}
+
+fn digest(path: &Path) -> Result<String, ModelError> {
+    let io = |source| ModelError::Io {
+        path: path.to_path_buf(),
+        source,
+    };
+    let mut file = std::fs::File::open(path).map_err(io)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(io)? {
+            0 => break,
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+    let bytes = hasher.finalize();
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
