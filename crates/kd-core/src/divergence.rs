@@ -121,7 +121,8 @@ fn soften(logits: Tensor<2>, temperature: f32) -> Tensor<2> {
         temperature > 0.0 && temperature.is_finite(),
         "temperature = {temperature}: must be positive and finite"
     );
-    logits.div_scalar(temperature)
+    // Not `div_scalar`, whose backward pass rounds 1 / tau to f32 whatever the tensor's precision.
+    logits.mul_scalar(1.0 / f64::from(temperature))
 }
 
 fn sum_classes(terms: Tensor<2>) -> Tensor<1> {
@@ -230,7 +231,10 @@ mod tests {
             .require_grad();
         let p = row([1.0, 0.0]);
         let gradient = log_q.grad(&kl_probs(p, log_q.clone()).backward()).unwrap();
-        assert_eq!(gradient.into_data().try_to_vec::<f32>().unwrap(), [-1.0, 0.0]);
+        assert_eq!(
+            gradient.into_data().try_to_vec::<f32>().unwrap(),
+            [-1.0, 0.0]
+        );
     }
 
     /// Targets from the inner device, the autodiff device and one with another checkpointing strategy give the same
