@@ -1,1 +1,52 @@
 //! Measures for knowledge distillation: how good a teacher, a student, an augmentation is; plots and a report.
+//!
+//! - [`Evaluation`]: top-1, top-5, negative log-likelihood, calibration error and divergence from human labels in one pass over the logits.
+//! - [`TStddev`]: how much a teacher's mean answer varies under an augmentation, with a bootstrap interval; it ranks augmentations without
+//!   training a student. [`ReferenceWindow`] makes the draws that it needs.
+//! - [`plot`]: curves, reliability diagrams and bars with intervals, as SVG in one quiet style.
+//! - [`Report`]: a page of sections in one self-contained HTML file.
+//!
+//! A measure is an accumulator: `update` or `push` batch by batch, then `compute` into a plain value that prints as a table and that serde
+//! stores. Bad data is refused with an error that names the row.
+//!
+//! ```
+//! use burn::prelude::*;
+//! use kd_metrics::{EvaluationConfig, Report, Section, plot};
+//!
+//! # fn main() -> Result<(), kd_metrics::MetricError> {
+//! let device = Device::flex();
+//! let mut evaluation = EvaluationConfig::new().init(3)?;
+//! for _batch in 0..4 {
+//!     let logits = Tensor::<2>::from_data([[2.0, 0.0, 0.0], [0.0, 1.0, 3.0]], &device);
+//!     let labels = Tensor::<1, Int>::from_data([0, 1], &device);
+//!     evaluation.update(logits, labels, None)?;
+//! }
+//! let report = evaluation.compute()?;
+//! assert_eq!((report.samples, report.top1), (8, 0.5));
+//! println!("{report}");
+//!
+//! let diagram = plot::reliability_diagram(&report.calibration_bins, report.ece)?;
+//! let page = Report::new("A teacher").section(
+//!     Section::new("Calibration")
+//!         .paragraph("Confidence against accuracy on the test set.")
+//!         .svg(diagram, "Bars below the line are overconfident."),
+//! );
+//! assert!(page.render().starts_with("<!doctype html>"));
+//! # Ok(())
+//! # }
+//! ```
+
+mod bootstrap;
+mod error;
+mod evaluation;
+pub mod plot;
+mod reference_window;
+pub mod report;
+mod t_stddev;
+
+pub use bootstrap::Bootstrap;
+pub use error::MetricError;
+pub use evaluation::{CalibrationBin, Evaluation, EvaluationConfig, EvaluationReport};
+pub use reference_window::{ReferenceWindow, ReferenceWindowConfig};
+pub use report::{Report, Section, contact_sheet};
+pub use t_stddev::{TStddev, TStddevReport};

@@ -1,0 +1,355 @@
+//! Closed forms, properties and refusals of [`Evaluation`].
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use burn::prelude::*;
+use burn::tensor::TensorData;
+use kd_metrics::{Evaluation, EvaluationConfig, EvaluationReport, MetricError};
+use proptest::prelude::*;
+
+/// One sample: logits, label, human distribution.
+#[derive(Clone, Debug)]
+struct Sample {
+    logits: Vec<f32>,
+    label: i64,
+    human: Vec<f32>,
+}
+
+fn update(
+    evaluation: &mut Evaluation,
+    samples: &[Sample],
+    with_human: bool,
+    device: &Device,
+) -> Result<(), MetricError> {
+    let classes = samples[0].logits.len();
+    let table = |values: Vec<f32>| {
+        Tensor::<2>::from_data(TensorData::new(values, [samples.len(), classes]), device)
+    };
+    let logits = table(samples.iter().flat_map(|s| s.logits.clone()).collect());
+    let human = table(samples.iter().flat_map(|s| s.human.clone()).collect());
+    let labels: Vec<i64> = samples.iter().map(|s| s.label).collect();
+    let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [samples.len()]), device);
+    evaluation.update(logits, labels, with_human.then_some(human))
+}
+
+fn evaluate(samples: &[Sample], batch: usize) -> Result<EvaluationReport, MetricError> {
+    accumulate(samples, batch)?.compute()
+}
+
+fn accumulate(samples: &[Sample], batch: usize) -> Result<Evaluation, MetricError> {
+    let mut evaluation = EvaluationConfig::new().init(samples[0].logits.len())?;
+    for batch in samples.chunks(batch) {
+        update(&mut evaluation, batch, true, &Device::flex())?;
+    }
+    Ok(evaluation)
+}
+
+/// A sample whose logits are `height` at `predicted` and 0 elsewhere.
+fn peaked(predicted: usize, height: f32, label: i64) -> Sample {
+    let mut logits = vec![0.0; 10];
+    logits[predicted] = height;
+    let mut human = vec![0.0; 10];
+    human[label as usize] = 1.0;
+    Sample {
+        logits,
+        label,
+        human,
+    }
+}
+
+fn close(found: f64, expected: f64) {
+    assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
+}
+
+#[test]
+fn a_perfect_predictor() {
+    let samples: Vec<_> = (0..30)
+        .map(|i| peaked(i % 10, 200.0, (i % 10) as i64))
+        .collect();
+    let report = evaluate(&samples, 7).unwrap();
+    assert_eq!((report.top1, report.top5), (1.0, 1.0));
+    assert_eq!(
+        (report.nll, report.ece, report.kl_human),
+        (0.0, 0.0, Some(0.0))
+    );
+    // Confidence is exactly 1: the last bin holds it, the others are empty.
+    let counts: Vec<u64> = report
+        .calibration_bins
+        .iter()
+        .map(|bin| bin.count)
+        .collect();
+    assert_eq!(counts[14], 30);
+    assert_eq!(counts.iter().sum::<u64>(), 30);
+    assert_eq!(report.calibration_bins[0].accuracy, 0.0);
+}
+
+#[test]
+fn a_uniform_predictor() {
+    // All logits tie, so class 0 is predicted, and classes 0 to 4 are the first five.
+    let samples: Vec<_> = (0..20).map(|i| peaked(0, 0.0, i % 10)).collect();
+    let report = evaluate(&samples, 20).unwrap();
+    assert_eq!((report.top1, report.top5), (0.1, 0.5));
+    close(report.nll, 10f64.ln());
+    close(report.kl_human.unwrap(), 10f64.ln());
+    close(report.ece, 0.0);
+}
+
+#[test]
+fn a_predictor_that_is_sure_and_wrong() {
+    let samples: Vec<_> = (0..10)
+        .map(|i| peaked((i + 1) % 10, 50.0, i as i64))
+        .collect();
+    let report = evaluate(&samples, 3).unwrap();
+    assert_eq!(report.top1, 0.0);
+    close(report.nll, 50.0);
+    close(report.ece, 1.0);
+}
+
+#[test]
+fn one_sample() {
+    let report = evaluate(&[peaked(3, 9f32.ln(), 3)], 1).unwrap();
+    // Probability 9 / 18.
+    assert_eq!((report.samples, report.top1), (1, 1.0));
+    close(report.nll, 2f64.ln());
+    close(report.ece, 0.5);
+}
+
+#[test]
+fn people_who_disagree() {
+    let mut sample = peaked(0, 0.0, 0);
+    sample.human[0] = 0.5;
+    sample.human[1] = 0.5;
+    let report = evaluate(&[sample], 1).unwrap();
+    close(report.kl_human.unwrap(), 5f64.ln());
+}
+
+#[test]
+fn without_human_labels_nothing_is_said_of_them() {
+    let mut evaluation = EvaluationConfig::new().init(10).unwrap();
+    update(
+        &mut evaluation,
+        &[peaked(1, 1.0, 1)],
+        false,
+        &Device::flex(),
+    )
+    .unwrap();
+    assert_eq!(evaluation.compute().unwrap().kl_human, None);
+    let error = update(&mut evaluation, &[peaked(1, 1.0, 1)], true, &Device::flex());
+    assert!(matches!(error, Err(MetricError::HumanForSome { row: 1 })));
+    let other = accumulate(&[peaked(1, 1.0, 1)], 1).unwrap();
+    assert!(matches!(
+        evaluation.merge(&other),
+        Err(MetricError::HumanForSome { row: 1 })
+    ));
+}
+
+#[test]
+fn autodiff_tensors_give_the_same() {
+    let samples: Vec<_> = (0..9).map(|i| peaked(i % 4, 2.0, (i % 3) as i64)).collect();
+    let mut evaluation = EvaluationConfig::new().init(10).unwrap();
+    update(&mut evaluation, &samples, true, &Device::flex().autodiff()).unwrap();
+    assert_eq!(
+        evaluation.compute().unwrap(),
+        evaluate(&samples, 9).unwrap()
+    );
+}
+
+#[test]
+fn compute_may_be_called_on_the_way() {
+    let samples: Vec<_> = (0..8).map(|i| peaked(i, 3.0, 2)).collect();
+    let mut evaluation = accumulate(&samples[..5], 2).unwrap();
+    assert_eq!(
+        evaluation.compute().unwrap(),
+        evaluate(&samples[..5], 5).unwrap()
+    );
+    update(&mut evaluation, &samples[5..], true, &Device::flex()).unwrap();
+    assert_eq!(evaluation.len(), 8);
+    assert_eq!(evaluation.compute().unwrap().samples, 8);
+}
+
+#[test]
+fn many_small_updates_are_read_in_between() {
+    // More than the bound on updates that may wait.
+    let samples: Vec<_> = (0..1300).map(|i| peaked(i % 10, 1.0, 4)).collect();
+    let report = evaluate(&samples, 1).unwrap();
+    assert_eq!((report.samples, report.top1), (1300, 0.1));
+}
+
+#[test]
+fn bad_logits_name_their_row() {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut samples: Vec<_> = (0..6).map(|i| peaked(i, 1.0, 0)).collect();
+        samples[4].logits[7] = bad;
+        let error = evaluate(&samples, 3).unwrap_err();
+        assert!(
+            matches!(error, MetricError::Logits { row: 4 }),
+            "{bad}: {error}"
+        );
+    }
+    // Finite, but their difference is not.
+    let mut sample = peaked(0, f32::MAX, 1);
+    sample.logits[1] = f32::MIN;
+    assert!(matches!(
+        evaluate(&[sample], 1),
+        Err(MetricError::Logits { row: 0 })
+    ));
+}
+
+#[test]
+fn bad_labels_name_their_row() {
+    for label in [-1, 10, 200] {
+        let mut samples: Vec<_> = (0..6).map(|i| peaked(i, 1.0, 0)).collect();
+        samples[5].label = label;
+        let error = evaluate(&samples, 2).unwrap_err();
+        let as_expected = matches!(error, MetricError::Label { row: 5, label: found, classes: 10 } if found == label);
+        assert!(as_expected, "{error}");
+    }
+}
+
+#[test]
+fn bad_human_labels_name_their_row() {
+    for bad in [
+        [f32::NAN, 0.5],
+        [-0.5, 1.5],
+        [50.0, 50.0],
+        [0.0, 0.0],
+        [f32::INFINITY, 0.0],
+    ] {
+        let mut samples: Vec<_> = (0..3).map(|i| peaked(i, 1.0, 0)).collect();
+        samples[2].human[..2].copy_from_slice(&bad);
+        let error = evaluate(&samples, 1).unwrap_err();
+        assert!(
+            matches!(error, MetricError::Distribution { row: 2, .. }),
+            "{bad:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_refused_evaluation_stays_refused() {
+    let mut bad = peaked(0, 1.0, 0);
+    bad.label = 77;
+    let mut evaluation = accumulate(&[bad], 1).unwrap();
+    let mut refusals = 0;
+    for _ in 0..600 {
+        let result = update(&mut evaluation, &[peaked(0, 1.0, 0)], true, &Device::flex());
+        refusals += usize::from(result.is_err());
+    }
+    assert!(refusals > 0, "reading on the way must find it");
+    assert!(matches!(
+        evaluation.compute(),
+        Err(MetricError::Label { row: 0, .. })
+    ));
+}
+
+#[test]
+fn counts_that_do_not_match_are_refused() {
+    let device = Device::flex();
+    let mut evaluation = EvaluationConfig::new().init(3).unwrap();
+    let labels = |count: usize| Tensor::<1, Int>::zeros([count], &device);
+    let table = |rows: usize, classes: usize| Tensor::<2>::zeros([rows, classes], &device);
+    for (logits, count, human) in [
+        (table(2, 4), 2, None),
+        (table(2, 3), 3, None),
+        (table(2, 3), 2, Some(table(1, 3))),
+        (table(2, 3), 2, Some(table(2, 2))),
+    ] {
+        let error = evaluation.update(logits, labels(count), human).unwrap_err();
+        assert!(matches!(error, MetricError::Count { .. }), "{error}");
+    }
+    assert!(evaluation.is_empty());
+    assert!(matches!(
+        evaluation.compute(),
+        Err(MetricError::TooFew { .. })
+    ));
+    assert!(EvaluationConfig::new().init(0).is_err());
+    assert!(EvaluationConfig::new().with_bins(0).init(3).is_err());
+    let other = EvaluationConfig::new().with_bins(10).init(3).unwrap();
+    assert!(evaluation.merge(&other).is_err());
+}
+
+fn sample() -> impl Strategy<Value = Sample> {
+    let classes = 6;
+    (
+        prop::collection::vec(-30f32..30.0, classes),
+        0..classes as i64,
+        prop::collection::vec(0u8..4, classes),
+    )
+        .prop_map(|(logits, label, mut votes)| {
+            votes[label as usize] += 1;
+            let total: u8 = votes.iter().sum();
+            let human = votes
+                .iter()
+                .map(|&vote| f32::from(vote) / f32::from(total))
+                .collect();
+            Sample {
+                logits,
+                label,
+                human,
+            }
+        })
+}
+
+/// Equal but for the rounding of sums taken in another order.
+fn assert_same(a: &EvaluationReport, b: &EvaluationReport) {
+    let numbers = |report: &EvaluationReport| {
+        let mut numbers = vec![report.top1, report.top5, report.nll, report.ece];
+        numbers.extend(report.kl_human);
+        for bin in &report.calibration_bins {
+            numbers.extend([bin.count as f64, bin.confidence, bin.accuracy]);
+        }
+        numbers
+    };
+    assert_eq!(a.samples, b.samples);
+    for (a, b) in numbers(a).iter().zip(numbers(b)) {
+        // Per-sample values are f32 and may differ by an ulp with the batch's layout on some backends; sums are f64.
+        assert!((a - b).abs() <= 1e-6 * (1.0 + a.abs()), "{a} and {b}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn order_and_batches_do_not_matter(
+        (samples, shuffled) in prop::collection::vec(sample(), 1..40)
+            .prop_flat_map(|samples| (Just(samples.clone()), Just(samples).prop_shuffle())),
+        batch in 1usize..12,
+    ) {
+        let report = evaluate(&samples, samples.len()).unwrap();
+        assert_same(&evaluate(&shuffled, batch).unwrap(), &report);
+    }
+
+    #[test]
+    fn merging_is_concatenating(samples in prop::collection::vec(sample(), 2..40), cut in 0.0..1.0, batch in 1usize..12) {
+        let cut = 1 + (cut * (samples.len() - 1) as f64) as usize;
+        let whole = evaluate(&samples, batch).unwrap();
+        let mut merged = accumulate(&samples[..cut], batch).unwrap();
+        if cut < samples.len() {
+            merged.merge(&accumulate(&samples[cut..], batch).unwrap()).unwrap();
+        }
+        prop_assert_eq!(merged.len(), samples.len());
+        assert_same(&merged.compute().unwrap(), &whole);
+    }
+
+    #[test]
+    fn measures_stay_in_their_range(samples in prop::collection::vec(sample(), 1..40)) {
+        let report = evaluate(&samples, 16).unwrap();
+        prop_assert!(0.0 <= report.top1 && report.top1 <= report.top5 && report.top5 <= 1.0);
+        prop_assert!(report.nll >= 0.0 && (0.0..=1.0).contains(&report.ece));
+        prop_assert!(report.kl_human.unwrap() >= -1e-6);
+        let counted: u64 = report.calibration_bins.iter().map(|bin| bin.count).sum();
+        prop_assert_eq!(counted, report.samples);
+        for bin in report.calibration_bins.iter().filter(|bin| bin.count > 0) {
+            prop_assert!(bin.lower < bin.confidence && bin.confidence <= bin.upper + 1e-12);
+        }
+    }
+}
+
+#[test]
+fn a_report_survives_json() {
+    let report = evaluate(&[peaked(3, 1.0, 3), peaked(2, 4.0, 1)], 2).unwrap();
+    let json = serde_json::to_string(&report).unwrap();
+    let read: EvaluationReport = serde_json::from_str(&json).unwrap();
+    // Numbers come back to the last bit or the one next to it, as serde_json reads them by default.
+    assert_same(&read, &report);
+}
