@@ -1,1 +1,37 @@
 //! Distillation runs: methods, view plans and recipes in; checkpoints, logs and a report out.
+//!
+//! - [`Recipe`]: everything that decides the outcome of a run but the networks and the data, as TOML.
+//! - [`ViewPlan`]: which views of a batch exist, and what is asked of the student on each.
+//! - [`Distiller`]: the run. With a folder it leaves metrics, checkpoints and a page; interrupted, it goes on as if it had
+//!   not been.
+//! - [`evaluate`]: how good a network is on a set.
+//! - [`rank_augmentations`]: how much a teacher's mean answer varies under each of some augmentations, which says how good
+//!   they are to distil with before any student is trained.
+//! - [`Objective`] and [`Views`]: the loss of one step, for loops of your own.
+
+mod checkpoint;
+mod distiller;
+mod error;
+mod evaluation;
+mod files;
+mod log;
+mod objective;
+mod presenter;
+mod progress;
+mod rank;
+mod recipe;
+mod report;
+mod run_folder;
+mod teacher;
+mod views;
+
+pub use distiller::{Distiller, Outcome};
+pub use error::TrainError;
+pub use evaluation::{evaluate, logits};
+pub use log::{EpochRecord, EpochTiming, Line, TestRecord};
+pub use objective::{Loss, LossValues, MixedImages, Objective, Views};
+pub use progress::{Progress, Task};
+pub use rank::{RankConfig, RankReport, RankRow, Scheme, rank_augmentations};
+pub use recipe::{LogRecipe, OptimizerRecipe, Recipe, ScheduleRecipe};
+pub use teacher::fingerprint;
+pub use views::{MixedView, OriginalView, ViewPlan, ViewReduction, Weights};

@@ -1,0 +1,171 @@
+//! A checkpoint is one folder, written beside the old one and put in its place by renaming.
+//!
+//! ```text
+//! checkpoint/student.bpk     parameters and batch-norm statistics
+//! checkpoint/optimizer.bpk   velocities
+//! checkpoint/state.json      where the run stands; the SHA-256 of the two files above
+//! ```
+//!
+//! Whenever the process dies, one of `checkpoint` and `checkpoint.old` is whole.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::TrainError;
+use crate::files::{sync_folder, write_durably};
+use crate::objective::LossSums;
+use crate::teacher::hex;
+
+const VERSION: u32 = 1;
+const STUDENT: &str = "student.bpk";
+const OPTIMIZER: &str = "optimizer.bpk";
+const STATE: &str = "state.json";
+
+/// Where a run stands: everything but the networks that the next step depends on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Position {
+    pub(crate) epoch: usize,
+    /// The next step of that epoch.
+    pub(crate) step: usize,
+    /// Of the steps of that epoch so far.
+    pub(crate) sums: LossSums,
+    /// Length of `metrics.jsonl`.
+    pub(crate) metrics_bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    version: u32,
+    position: Position,
+    sha256: BTreeMap<String, String>,
+}
+
+/// The folder of a run's checkpoint.
+pub(crate) struct Checkpoint {
+    current: PathBuf,
+    old: PathBuf,
+    new: PathBuf,
+}
+
+impl Checkpoint {
+    pub(crate) fn of(run: &Path) -> Self {
+        Self {
+            current: run.join("checkpoint"),
+            old: run.join("checkpoint.old"),
+            new: run.join("checkpoint.tmp"),
+        }
+    }
+
+    pub(crate) fn save<M: Module>(
+        &self,
+        student: &M,
+        optimizer: &ModuleOptimizer,
+        position: &Position,
+    ) -> Result<(), TrainError> {
+        // Batch norm keeps its latest update aside until somebody asks for a synchronised copy.
+        let _synchronised = student.valid();
+        let record = |e: burn::store::RecordError| TrainError::Checkpoint {
+            path: self.new.clone(),
+            reason: e.to_string(),
+        };
+        let files = [
+            (STUDENT, student.clone().into_record().into_bytes().map_err(record)?),
+            (OPTIMIZER, optimizer.into_bytes().map_err(record)?),
+        ];
+        let result = self.replace(&files, position);
+        if result.is_err() {
+            // The reason is worth more than whether the leftover could be removed.
+            let _ = fs::remove_dir_all(&self.new);
+        }
+        result.map_err(|e| TrainError::io(&self.new, e))
+    }
+
+    fn replace(&self, files: &[(&str, Bytes)], position: &Position) -> std::io::Result<()> {
+        remove_folder(&self.new)?;
+        fs::create_dir_all(&self.new)?;
+        let mut state = State {
+            version: VERSION,
+            position: position.clone(),
+            sha256: BTreeMap::new(),
+        };
+        for (name, bytes) in files {
+            write_durably(&self.new.join(name), bytes)?;
+            let digest = hex(&Sha256::digest(bytes));
+            state.sha256.insert((*name).to_string(), digest);
+        }
+        let json = serde_json::to_vec_pretty(&state)?;
+        write_durably(&self.new.join(STATE), &json)?;
+        sync_folder(Some(&self.new))?;
+        // A whole `current` goes aside, or a whole `old` is all there is: then it stays until the new one is in place.
+        if self.current.exists() {
+            remove_folder(&self.old)?;
+            fs::rename(&self.current, &self.old)?;
+        }
+        fs::rename(&self.new, &self.current)?;
+        sync_folder(self.current.parent())?;
+        remove_folder(&self.old)
+    }
+
+    /// Restore what [`Checkpoint::save`] wrote; `None` where there is no checkpoint.
+    pub(crate) fn load<M: Module>(
+        &self,
+        student: M,
+        optimizer: ModuleOptimizer,
+    ) -> Result<Option<(M, ModuleOptimizer, Position)>, TrainError> {
+        let folder = match (self.current.exists(), self.old.exists()) {
+            (true, _) => &self.current,
+            (false, true) => &self.old,
+            (false, false) => return Ok(None),
+        };
+        let damaged = |name: &str, reason: String| TrainError::Checkpoint {
+            path: folder.join(name),
+            reason,
+        };
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read(&path).map_err(|e| TrainError::io(&path, e))
+        };
+        let state: State =
+            serde_json::from_slice(&read(STATE)?).map_err(|e| damaged(STATE, e.to_string()))?;
+        if state.version != VERSION {
+            let reason = format!("version {}, expected {VERSION}", state.version);
+            return Err(damaged(STATE, reason));
+        }
+        let read_checked = |name: &str| {
+            let bytes = read(name)?;
+            let found = hex(&Sha256::digest(&bytes));
+            match state.sha256.get(name) {
+                Some(expected) if *expected == found => Ok(Bytes::from_bytes_vec(bytes)),
+                Some(expected) => Err(damaged(
+                    name,
+                    format!("its SHA-256 is {found}, expected {expected}"),
+                )),
+                None => Err(damaged(STATE, format!("it has no SHA-256 of {name}"))),
+            }
+        };
+        let record = ModuleRecord::from_bytes(read_checked(STUDENT)?)
+            .map_err(|e| damaged(STUDENT, e.to_string()))?;
+        let student = student
+            .try_load_record(record)
+            .map_err(|e| damaged(STUDENT, e.to_string()))?;
+        let optimizer = optimizer
+            .from_bytes(read_checked(OPTIMIZER)?)
+            .map_err(|e| damaged(OPTIMIZER, e.to_string()))?;
+        Ok(Some((student, optimizer, state.position)))
+    }
+}
+
+fn remove_folder(path: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}

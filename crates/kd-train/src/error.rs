@@ -1,0 +1,103 @@
+use std::path::{Path, PathBuf};
+
+/// What can stop a run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A recipe has an unknown key, or a value out of its range.
+    #[error("{place}: {reason}")]
+    Recipe {
+        /// The key, or the file.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A term of the loss asks for a teacher, and there is none.
+    #[error("the recipe weighs a divergence from a teacher, and no teacher was given")]
+    NoTeacher,
+    /// A network and the data do not belong together.
+    #[error("the {network} expects {expected}, and the {set} set has {found}")]
+    Unfit {
+        /// `student` or `teacher`.
+        network: &'static str,
+        /// `training` or `test`.
+        set: &'static str,
+        /// What the network expects.
+        expected: String,
+        /// What the data has.
+        found: String,
+    },
+    /// A term of the loss is not a finite number. The step was not applied.
+    #[error("the loss term `{term}` is {value} at epoch {epoch}, step {step}; the step was not applied")]
+    NonFinite {
+        /// The term.
+        term: &'static str,
+        /// Its value.
+        value: f32,
+        /// The epoch, from 0.
+        epoch: usize,
+        /// The step in the epoch, from 0.
+        step: usize,
+    },
+    /// A file of the run could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The run folder already holds a run.
+    #[error("{path}: already holds a run; resume it, or give another folder")]
+    RunExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A checkpoint is damaged.
+    #[error("{path}: damaged checkpoint: {reason}")]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A run cannot go on with another recipe, other data or another network.
+    #[error("{path}: cannot be resumed: {what} differs from that of the run (run: {expected}, now: {found})")]
+    Resume {
+        /// The run folder.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// Of the run.
+        expected: String,
+        /// What was given now.
+        found: String,
+    },
+    /// The device could not finish a computation.
+    #[error("the device failed: {0}")]
+    Device(String),
+    /// From the augmentation.
+    #[error(transparent)]
+    Augment(#[from] kd_augment::AugmentError),
+    /// From a loss.
+    #[error(transparent)]
+    Core(#[from] kd_core::CoreError),
+    /// From the data.
+    #[error(transparent)]
+    Data(#[from] kd_data::DataError),
+    /// From a measure or a plot.
+    #[error(transparent)]
+    Metric(#[from] kd_metrics::MetricError),
+    /// From a network.
+    #[error(transparent)]
+    Model(#[from] kd_models::ModelError),
+}
+
+impl TrainError {
+    pub(crate) fn io(path: &Path, source: impl Into<std::io::Error>) -> Self {
+        Self::Io {
+            path: path.to_path_buf(),
+            source: source.into(),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use kd_data::ImageSet;
+use kd_metrics::{EvaluationConfig, EvaluationReport};
+use kd_models::Classify;
+
+use crate::progress::Progress;
+use crate::teacher::Teacher;
+use crate::{TrainError, presenter};
+
+/// Measure a network on a set: accuracy, likelihood, calibration, and, where the set has soft labels, the divergence from
+/// them. The network is asked without autodiff, in evaluation mode, and not changed.
+///
+/// # Errors
+///
+/// [`TrainError::Unfit`] when the set has other images or another number of classes than the network, and what
+/// the device and the measures report.
+pub fn evaluate<N: Classify + 'static>(
+    network: &N,
+    set: &ImageSet,
+    batch_size: usize,
+    progress: &Progress,
+) -> Result<EvaluationReport, TrainError> {
+    let teacher = Teacher::new(network);
+    fits("network", teacher.input_spec(), "test", set)?;
+    let device = device_of(network);
+    let classes = set.classes();
+    let mut evaluation = EvaluationConfig::new().init(classes)?;
+    let task = progress.task("evaluate", set.len() as u64, "images");
+    for_each_batch(&teacher, set, batch_size, &device, |logits, range| {
+        let labels: Vec<i32> = set.labels()[range.clone()]
+            .iter()
+            .map(|label| i32::from(*label))
+            .collect();
+        let count = labels.len();
+        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), &device);
+        let human = set.soft_labels().map(|soft| {
+            let rows = soft[range.start * classes..range.end * classes].to_vec();
+            let data = TensorData::new(rows, [count, classes]);
+            Tensor::<2>::from_data(data, (&device, DType::F32))
+        });
+        evaluation.update(logits, labels, human)?;
+        task.advance(count as u64);
+        Ok(())
+    })?;
+    task.finish();
+    Ok(evaluation.compute()?)
+}
+
+/// The logits of a network on a set, image by image: `[images, classes]`, row by row.
+///
+/// # Errors
+///
+/// As [`evaluate`].
+pub fn logits<N: Classify + 'static>(
+    network: &N,
+    set: &ImageSet,
+    batch_size: usize,
+    progress: &Progress,
+) -> Result<Vec<f32>, TrainError> {
+    let teacher = Teacher::new(network);
+    fits("network", teacher.input_spec(), "test", set)?;
+    let device = device_of(network);
+    let mut all = Vec::with_capacity(set.len() * set.classes());
+    let task = progress.task("logits", set.len() as u64, "images");
+    for_each_batch(&teacher, set, batch_size, &device, |logits, range| {
+        all.extend(host(logits)?);
+        task.advance(range.len() as u64);
+        Ok(())
+    })?;
+    task.finish();
+    Ok(all)
+}
+
+/// Row-major values on the host.
+pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, TrainError> {
+    tensor
+        .try_into_data()
+        .map_err(|e| TrainError::Device(e.to_string()))?
+        .convert::<f32>()
+        .try_into_vec::<f32>()
+        .map_err(|e| TrainError::Device(e.to_string()))
+}
+
+fn for_each_batch(
+    network: &Teacher,
+    set: &ImageSet,
+    batch_size: usize,
+    device: &Device,
+    mut each: impl FnMut(Tensor<2>, std::ops::Range<usize>) -> Result<(), TrainError>,
+) -> Result<(), TrainError> {
+    let [channels, height, width] = set.shape();
+    let size = channels * height * width;
+    let mut start = 0;
+    while start < set.len() {
+        let end = set.len().min(start + batch_size.max(1));
+        let images = &set.pixels()[start * size..end * size];
+        let images = presenter::pixels(images, [end - start, channels, height, width], device)?;
+        each(network.forward(images), start..end)?;
+        start = end;
+    }
+    Ok(())
+}
+
+/// Where a network's parameters live, without autodiff.
+pub(crate) fn device_of<N: Classify>(network: &N) -> Device {
+    let devices = network.devices();
+    devices.into_iter().next().unwrap_or_default().inner()
+}
+
+/// Refuse a set whose images or classes are not those of the network.
+pub(crate) fn fits(
+    network: &'static str,
+    spec: &kd_models::InputSpec,
+    name: &'static str,
+    set: &ImageSet,
+) -> Result<(), TrainError> {
+    let describe = |size: [usize; 3], classes: usize| format!("{size:?} images of {classes} classes");
+    let expected = describe(spec.size, spec.classes());
+    let found = describe(set.shape(), set.classes());
+    match expected == found {
+        true => Ok(()),
+        false => Err(TrainError::Unfit {
+            network,
+            set: name,
+            expected,
+            found,
+        }),
+    }
+}

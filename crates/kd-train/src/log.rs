@@ -1,0 +1,94 @@
+use kd_metrics::EvaluationReport;
+use serde::{Deserialize, Serialize};
+
+use crate::objective::LossValues;
+use crate::views::Weights;
+
+/// A line of `metrics.jsonl`. Epochs and steps count from 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Line {
+    /// Once, before the first step.
+    Start {
+        /// Of the terms in the loss.
+        weights: Weights,
+        /// Steps of an epoch.
+        steps: usize,
+        /// Epochs of the run.
+        epochs: usize,
+    },
+    /// Every so many steps: the values of that step.
+    Step {
+        /// The epoch.
+        epoch: usize,
+        /// The step in the epoch.
+        step: usize,
+        /// What the step was applied with.
+        learning_rate: f64,
+        /// Each term, not weighted, and the weighted sum.
+        #[serde(flatten)]
+        values: LossValues,
+    },
+    /// After each epoch.
+    Epoch(EpochRecord),
+}
+
+/// An epoch, in `metrics.jsonl` and in the [`Outcome`](crate::Outcome).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// The epoch.
+    pub epoch: usize,
+    /// The learning rate of the epoch.
+    pub learning_rate: f64,
+    /// Means over the images of the epoch, taken while the network changed.
+    pub train: LossValues<f64>,
+    /// The student after the epoch, where there is a test set and the recipe asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestRecord>,
+}
+
+/// The measures of a student on the test set.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestRecord {
+    /// Share of images whose label has the largest logit.
+    pub top1: f64,
+    /// Share of images whose label is among the five largest.
+    pub top5: f64,
+    /// Mean negative log-likelihood of the labels, in nats.
+    pub nll: f64,
+    /// Expected calibration error, 15 bins.
+    pub ece: f64,
+    /// Mean KL(human ‖ student), in nats, where the set has human labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl_human: Option<f64>,
+}
+
+impl From<&EvaluationReport> for TestRecord {
+    fn from(report: &EvaluationReport) -> Self {
+        Self {
+            top1: report.top1,
+            top5: report.top5,
+            nll: report.nll,
+            ece: report.ece,
+            kl_human: report.kl_human,
+        }
+    }
+}
+
+/// A line of `timing.jsonl`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochTiming {
+    /// The epoch.
+    pub epoch: usize,
+    /// Of the steps; where the run was resumed within the epoch, of those since.
+    pub seconds: f64,
+    /// Steps in those seconds.
+    pub steps: usize,
+    /// Images that the student was trained on.
+    pub student_images: u64,
+    /// Images that the student scored, without a backward pass.
+    pub student_scored_images: u64,
+    /// Images that the teacher was asked for.
+    pub teacher_images: u64,
+}

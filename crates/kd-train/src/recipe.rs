@@ -1,0 +1,408 @@
+use std::path::Path;
+use std::str::FromStr;
+
+use kd_augment::Augmentation;
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+use crate::views::{MixedView, OriginalView, ViewPlan};
+
+/// Everything that decides the outcome of a run, but the networks and the data.
+///
+/// A recipe is TOML; keys that are left out have the defaults below, and a key that does not exist is refused.
+///
+/// ```
+/// use kd_train::Recipe;
+///
+/// let recipe = Recipe::parse(r#"
+///     epochs = 60
+///     [views.original]
+///     ce = 0.1
+///     kl = 0.9
+///     [views.mixed]
+///     mix = { op = "cutmix" }
+///     kl = 0.9
+/// "#)?;
+/// assert_eq!(recipe.batch_size, 64);
+/// # Ok::<(), kd_train::TrainError>(())
+/// ```
+///
+/// The defaults are those of the reference experiments of *Good DA in KD* (Wang et al., 2022): batches of 64, SGD with
+/// learning rate 0.05, momentum 0.9 and weight decay 5e-4, divided by ten at 150, 180 and 210 of 240 epochs, `tau = 4`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// Seed of the order of the data and of every draw of the augmentation. The initial weights belong to the network.
+    pub seed: u64,
+    /// Passes over the training set.
+    pub epochs: usize,
+    /// Images in a step.
+    pub batch_size: usize,
+    /// Images in a forward pass of an evaluation. Changes memory and speed alone.
+    pub evaluation_batch_size: usize,
+    /// Stochastic gradient descent.
+    pub optimizer: OptimizerRecipe,
+    /// The learning rate over the epochs.
+    pub schedule: ScheduleRecipe,
+    /// What both networks are shown, and what is asked of the student.
+    pub views: ViewPlan,
+    /// What is written while the run goes on.
+    pub log: LogRecipe,
+}
+
+/// Stochastic gradient descent as PyTorch defines it, without dampening:
+///
+/// `g = grad + weight_decay · w;  v = momentum · v + g;  w -= lr · (nesterov ? g + momentum · v : v)`
+///
+/// Weight decay applies to every parameter, batch norm included, as in the reference experiments.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerRecipe {
+    /// Before the schedule.
+    pub learning_rate: f64,
+    /// In `[0, 1)`.
+    pub momentum: f64,
+    /// Look ahead by one velocity.
+    pub nesterov: bool,
+    /// At least 0.
+    pub weight_decay: f64,
+}
+
+/// The learning rate is multiplied by `factor` once each of the `milestones` is reached.
+///
+/// Milestones are shares of the run, so a run of another length keeps the shape of its schedule:
+/// `epoch >= round(milestone · epochs)`, epochs counted from 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScheduleRecipe {
+    /// Shares of the run in `(0, 1]`, ascending.
+    pub milestones: Vec<f64>,
+    /// In `(0, 1]`.
+    pub factor: f64,
+}
+
+/// What is written while the run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogRecipe {
+    /// A line in `metrics.jsonl` every so many steps, beside the line of each epoch. 0: none.
+    pub every_steps: usize,
+    /// A checkpoint every so many steps, beside the one after each epoch. 0: none.
+    pub checkpoint_steps: usize,
+    /// The student is measured on the test set every so many epochs, beside the last. 0: then alone.
+    pub evaluate_epochs: usize,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            epochs: 240,
+            batch_size: 64,
+            evaluation_batch_size: 256,
+            optimizer: OptimizerRecipe::default(),
+            schedule: ScheduleRecipe::default(),
+            views: ViewPlan::default(),
+            log: LogRecipe::default(),
+        }
+    }
+}
+
+impl Default for OptimizerRecipe {
+    fn default() -> Self {
+        Self {
+            learning_rate: 0.05,
+            momentum: 0.9,
+            nesterov: false,
+            weight_decay: 5e-4,
+        }
+    }
+}
+
+impl Default for ScheduleRecipe {
+    fn default() -> Self {
+        Self {
+            milestones: vec![0.625, 0.75, 0.875],
+            factor: 0.1,
+        }
+    }
+}
+
+impl Default for LogRecipe {
+    fn default() -> Self {
+        Self {
+            every_steps: 10,
+            checkpoint_steps: 0,
+            evaluate_epochs: 1,
+        }
+    }
+}
+
+impl ScheduleRecipe {
+    /// What the learning rate of `epoch` is multiplied with.
+    pub fn factor_at(&self, epoch: usize, epochs: usize) -> f64 {
+        let reached = |share: &&f64| epoch >= (**share * epochs as f64).round() as usize;
+        self.factor
+            .powi(self.milestones.iter().filter(reached).count() as i32)
+    }
+}
+
+impl Recipe {
+    /// The names that [`FromStr`] knows, each with what it stands for.
+    pub const NAMED: [(&str, &str); 5] = [
+        ("ce", "cross-entropy with the labels; no teacher"),
+        ("kd", "0.1 CE + 0.9 KL on the original view"),
+        ("tlmixup", "kd, and 0.9 KL on mixup images that the teacher labels"),
+        ("tlcutmix", "kd, and 0.9 KL on CutMix images that the teacher labels"),
+        ("tlcutmix_pick", "tlcutmix, on the half of twice as many that the teacher is least sure of"),
+    ];
+
+    /// Read a recipe. What it says is checked.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Recipe`] with the place and the reason.
+    pub fn parse(text: &str) -> Result<Self, TrainError> {
+        Self::from_table(parse_table(text, "recipe")?)
+    }
+
+    /// Read a recipe from a file.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Io`], and as [`Recipe::parse`].
+    pub fn load(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(|e| TrainError::io(path, e))?;
+        Self::from_table(parse_table(&text, &path.display().to_string())?)
+    }
+
+    /// Change one key: `("optimizer.learning_rate", "0.1")`. The value is TOML; a word without quotes is a string.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Recipe`] when there is no such key or the value does not fit.
+    pub fn set(self, key: &str, value: &str) -> Result<Self, TrainError> {
+        let refuse = |reason: String| TrainError::Recipe {
+            place: key.to_string(),
+            reason,
+        };
+        let value = format!("x = {value}")
+            .parse::<toml::Table>()
+            .ok()
+            .and_then(|mut table| table.remove("x"))
+            .unwrap_or_else(|| toml::Value::String(value.to_string()));
+        let mut table = toml::Table::try_from(&self).map_err(|e| refuse(e.to_string()))?;
+        let mut steps = key.split('.').peekable();
+        let mut node = &mut table;
+        while let Some(step) = steps.next() {
+            if steps.peek().is_none() {
+                node.insert(step.to_string(), value);
+                break;
+            }
+            node = node
+                .entry(step)
+                .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+                .as_table_mut()
+                .ok_or_else(|| refuse(format!("`{step}` is not a table")))?;
+        }
+        Self::from_table(table)
+    }
+
+    /// As TOML, every key written out.
+    pub fn to_toml(&self) -> String {
+        // A recipe holds nothing that TOML cannot say.
+        toml::to_string(self).unwrap_or_default()
+    }
+
+    /// Check every value.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Recipe`] naming the key, the value found and the range expected.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let range = |key: &str, found: f64, fits: bool, expected: &str| match fits {
+            true => Ok(()),
+            false => Err(TrainError::Recipe {
+                place: key.to_string(),
+                reason: format!("is {found}, expected {expected}"),
+            }),
+        };
+        let count = |key: &str, found: usize| range(key, found as f64, found > 0, "at least 1");
+        count("epochs", self.epochs)?;
+        count("batch_size", self.batch_size)?;
+        count("evaluation_batch_size", self.evaluation_batch_size)?;
+        let OptimizerRecipe {
+            learning_rate,
+            momentum,
+            weight_decay,
+            ..
+        } = self.optimizer;
+        range(
+            "optimizer.learning_rate",
+            learning_rate,
+            learning_rate.is_finite() && learning_rate > 0.0,
+            "a positive number",
+        )?;
+        range(
+            "optimizer.momentum",
+            momentum,
+            (0.0..1.0).contains(&momentum),
+            "a number in [0, 1)",
+        )?;
+        range(
+            "optimizer.weight_decay",
+            weight_decay,
+            weight_decay.is_finite() && weight_decay >= 0.0,
+            "0 or a positive number",
+        )?;
+        let factor = self.schedule.factor;
+        range(
+            "schedule.factor",
+            factor,
+            factor > 0.0 && factor <= 1.0,
+            "a number in (0, 1]",
+        )?;
+        let mut last = 0.0;
+        for milestone in &self.schedule.milestones {
+            let fits = *milestone > last && *milestone <= 1.0;
+            range(
+                "schedule.milestones",
+                *milestone,
+                fits,
+                "ascending shares of the run in (0, 1]",
+            )?;
+            last = *milestone;
+        }
+        self.views.check()
+    }
+
+    fn from_table(table: toml::Table) -> Result<Self, TrainError> {
+        let recipe: Self = table.try_into().map_err(|e: toml::de::Error| TrainError::Recipe {
+            place: "recipe".into(),
+            reason: e.message().to_string(),
+        })?;
+        recipe.check()?;
+        Ok(recipe)
+    }
+}
+
+fn parse_table(text: &str, place: &str) -> Result<toml::Table, TrainError> {
+    // Deserialising the text, not the table, is what gives a line number.
+    toml::from_str::<Recipe>(text).map_err(|e| TrainError::Recipe {
+        place: place.to_string(),
+        reason: e.to_string(),
+    })?;
+    text.parse().map_err(|e: toml::de::Error| TrainError::Recipe {
+        place: place.to_string(),
+        reason: e.to_string(),
+    })
+}
+
+impl FromStr for Recipe {
+    type Err = TrainError;
+
+    /// A recipe by one of the [names](Recipe::NAMED).
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let mixed = |mix, pool| {
+            Some(MixedView {
+                mix,
+                pool,
+                ..MixedView::default()
+            })
+        };
+        let cutmix = || kd_augment::CutMix::default().into();
+        let mixup = || kd_augment::Mixup::default().into();
+        let mut original = OriginalView {
+            augmentation: Augmentation::crop_flip(4),
+            ..OriginalView::default()
+        };
+        let mixed = match name {
+            "ce" => {
+                original.ce = 1.0;
+                original.kl = 0.0;
+                None
+            }
+            "kd" => None,
+            "tlmixup" => mixed(mixup(), None),
+            "tlcutmix" => mixed(cutmix(), None),
+            "tlcutmix_pick" => mixed(cutmix(), Some(kd_augment::Pool::default())),
+            _ => {
+                return Err(TrainError::Recipe {
+                    place: "recipe".into(),
+                    reason: format!(
+                        "unknown recipe `{name}`; known: {}",
+                        Self::NAMED.map(|(name, _)| name).join(", ")
+                    ),
+                });
+            }
+        };
+        Ok(Self {
+            views: ViewPlan {
+                original,
+                mixed,
+                ..ViewPlan::default()
+            },
+            ..Self::default()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_named_recipe_is_valid_and_survives_toml() {
+        for (name, _) in Recipe::NAMED {
+            let recipe: Recipe = name.parse().unwrap();
+            recipe.check().unwrap();
+            assert_eq!(Recipe::parse(&recipe.to_toml()).unwrap(), recipe, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_schedule_scales_with_the_run() {
+        let schedule = ScheduleRecipe::default();
+        let changes = |epochs| -> Vec<usize> {
+            (1..epochs)
+                .filter(|e| schedule.factor_at(*e, epochs) < schedule.factor_at(*e - 1, epochs))
+                .collect()
+        };
+        assert_eq!(changes(240), [150, 180, 210]);
+        assert_eq!(changes(480), [300, 360, 420]);
+        assert_eq!(changes(8), [5, 6, 7]);
+        assert!((schedule.factor_at(239, 240) - 1e-3).abs() < 1e-15);
+    }
+
+    #[test]
+    fn unknown_keys_and_values_out_of_range_are_refused_by_name() {
+        for (text, named) in [
+            ("epoch = 3", "unknown field `epoch`"),
+            ("[optimizer]\nlr = 0.1", "unknown field `lr`"),
+            ("[views.original]\nweight = 1", "unknown field `weight`"),
+            ("epochs = 0", "epochs: is 0, expected at least 1"),
+            ("[optimizer]\nmomentum = 1.0", "optimizer.momentum: is 1"),
+            ("[schedule]\nmilestones = [0.5, 0.25]", "schedule.milestones: is 0.25"),
+            ("[views]\ntemperature = 0", "views.temperature"),
+        ] {
+            let error = Recipe::parse(text).unwrap_err().to_string();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn keys_are_set_by_their_path() {
+        let recipe = Recipe::default()
+            .set("optimizer.learning_rate", "0.2")
+            .unwrap()
+            .set("views.mixed.mix", "{ op = \"mixup\" }")
+            .unwrap()
+            .set("views.reduction", "mean")
+            .unwrap();
+        assert_eq!(recipe.optimizer.learning_rate, 0.2);
+        assert!(recipe.views.mixed.is_some());
+        let error = Recipe::default().set("optimizer.lr", "0.2").unwrap_err();
+        assert!(error.to_string().contains("unknown field `lr`"), "{error}");
+    }
+}

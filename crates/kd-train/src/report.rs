@@ -1,0 +1,209 @@
+//! The page of a run: what a reader wants to know first, curves, calibration, what the networks were shown, the recipe.
+
+use burn::tensor::Tensor;
+use kd_data::Batch;
+use kd_metrics::plot::{LineChart, reliability_diagram};
+use kd_metrics::report::Table;
+use kd_metrics::{EvaluationReport, Report, Section};
+
+use crate::TrainError;
+use crate::evaluation::host;
+use crate::log::{EpochRecord, EpochTiming, TestRecord};
+use crate::objective::{LossValues, Views};
+use crate::progress::duration;
+use crate::recipe::Recipe;
+
+/// Images of a batch in a row of the picture.
+const SHOWN: usize = 8;
+
+pub(crate) struct Facts<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) history: &'a [EpochRecord],
+    pub(crate) evaluation: Option<&'a EvaluationReport>,
+    pub(crate) timings: &'a [EpochTiming],
+    pub(crate) samples: &'a Option<Samples>,
+}
+
+/// A few images as the networks saw them.
+pub(crate) struct Samples {
+    shape: [usize; 3],
+    raw: Vec<Vec<u8>>,
+    original: Vec<Vec<u8>>,
+    mixed: Vec<Vec<u8>>,
+}
+
+impl Samples {
+    pub(crate) fn of(batch: &Batch, views: &Views) -> Result<Self, TrainError> {
+        let [_, channels, height, width] = batch.shape;
+        let size = channels * height * width;
+        let rows = |images: &Tensor<4>| -> Result<Vec<Vec<u8>>, TrainError> {
+            let shown = images.dims()[0].min(SHOWN);
+            let pixels = host(images.clone().narrow(0, 0, shown))?;
+            let level = |pixel: &f32| (pixel * 255.0).round().clamp(0.0, 255.0) as u8;
+            Ok(pixels
+                .chunks_exact(size)
+                .map(|image| image.iter().map(level).collect())
+                .collect())
+        };
+        Ok(Self {
+            shape: [channels, height, width],
+            raw: batch
+                .images
+                .chunks_exact(size)
+                .take(SHOWN)
+                .map(<[u8]>::to_vec)
+                .collect(),
+            original: rows(&views.original)?,
+            mixed: match &views.mixed {
+                Some(mixed) => rows(&mixed.images)?,
+                None => Vec::new(),
+            },
+        })
+    }
+}
+
+pub(crate) fn render(facts: &Facts) -> Result<String, TrainError> {
+    let mut report = Report::new(facts.name).lead(lead(facts));
+    report = report.section(outcome(facts)).section(curves(facts)?);
+    if let Some(evaluation) = facts.evaluation {
+        let diagram = reliability_diagram(&evaluation.calibration_bins, evaluation.ece)?;
+        report = report.section(
+            Section::new("Calibration")
+                .paragraph(
+                    "How often the student is right, against how sure it says it is, on the test set. A student that \
+                     knows what it knows lies on the diagonal.",
+                )
+                .svg(diagram, "Reliability on the test set, 15 bins of equal width."),
+        );
+    }
+    if let Some(samples) = facts.samples {
+        report = report.section(pictures(samples)?);
+    }
+    Ok(report.section(recipe(facts.recipe)).render())
+}
+
+fn lead(facts: &Facts) -> String {
+    let epochs = facts.recipe.epochs;
+    match facts.evaluation {
+        Some(evaluation) => format!(
+            "After {epochs} epochs the student is right on {:.2} % of {} test images.",
+            100.0 * evaluation.top1,
+            evaluation.samples
+        ),
+        None => format!("{epochs} epochs, no test set."),
+    }
+}
+
+fn outcome(facts: &Facts) -> Section {
+    let mut section = Section::new("Outcome");
+    if let Some(evaluation) = facts.evaluation {
+        let test = TestRecord::from(evaluation);
+        let mut numbers = vec![
+            ("top-1".to_string(), format!("{:.2} %", 100.0 * test.top1)),
+            ("top-5".to_string(), format!("{:.2} %", 100.0 * test.top5)),
+            ("NLL".to_string(), format!("{:.4} nats", test.nll)),
+            ("ECE".to_string(), format!("{:.4}", test.ece)),
+        ];
+        if let Some(kl) = test.kl_human {
+            numbers.push(("KL to human labels".into(), format!("{kl:.4} nats")));
+        }
+        section = section.numbers(numbers);
+    }
+    let sum = |of: fn(&EpochTiming) -> u64| facts.timings.iter().map(of).sum::<u64>();
+    let seconds: f64 = facts.timings.iter().map(|t| t.seconds).sum();
+    let weights = facts.recipe.views.weights();
+    let rows = [
+        ("epochs", facts.history.len().to_string()),
+        ("training time", duration(seconds)),
+        ("images trained on", sum(|t| t.student_images).to_string()),
+        ("images scored by the student", sum(|t| t.student_scored_images).to_string()),
+        ("images shown to the teacher", sum(|t| t.teacher_images).to_string()),
+        ("weight of CE", weights.ce.to_string()),
+        ("weight of KL, original view", weights.kl.to_string()),
+        ("weight of KL, mixed view", weights.kl_mixed.to_string()),
+    ];
+    let table = rows
+        .into_iter()
+        .fold(Table::new(["", ""]), |table, (name, value)| {
+            table.row([name.to_string(), value])
+        });
+    section.table(table)
+}
+
+fn curves(facts: &Facts) -> Result<Section, TrainError> {
+    let points = |of: &dyn Fn(&EpochRecord) -> Option<f64>| -> Vec<(f64, f64)> {
+        facts
+            .history
+            .iter()
+            .filter_map(|record| Some((record.epoch as f64 + 1.0, of(record)?)))
+            .collect()
+    };
+    type Term = fn(&LossValues<f64>) -> Option<f64>;
+    let terms: [(&str, Term); 3] = [
+        ("CE", |v| v.ce),
+        ("KL", |v| v.kl),
+        ("KL, mixed", |v| v.kl_mixed),
+    ];
+    let mut losses = LineChart::new("Training loss, by term", "epoch", "nats, not weighted");
+    for (name, of) in terms {
+        let curve = points(&|record| of(&record.train));
+        if !curve.is_empty() {
+            losses = losses.series(name, curve);
+        }
+    }
+    let rates = points(&|record| Some(record.learning_rate));
+    let rate = LineChart::new("Learning rate", "epoch", "")
+        .log_y()
+        .series("learning rate", rates);
+    let mut section = Section::new("Curves").svg(
+        losses.render()?,
+        "Means over each epoch, taken while the student changed.",
+    );
+    if facts.history.iter().any(|record| record.test.is_some()) {
+        let accuracy = LineChart::new("Test accuracy", "epoch", "%").series(
+            "top-1",
+            points(&|record| record.test.map(|test| 100.0 * test.top1)),
+        );
+        let likelihood = LineChart::new("Test likelihood", "epoch", "nats")
+            .series("NLL", points(&|record| record.test.map(|test| test.nll)));
+        section = section
+            .svg(accuracy.render()?, "Share of test images whose label has the largest logit.")
+            .svg(likelihood.render()?, "Mean negative log-likelihood of the labels.");
+    }
+    Ok(section.svg(rate.render()?, "As applied, on a logarithmic axis."))
+}
+
+fn pictures(samples: &Samples) -> Result<Section, TrainError> {
+    fn row(images: &[Vec<u8>]) -> Vec<&[u8]> {
+        images.iter().map(Vec::as_slice).collect()
+    }
+    let mut rows = vec![
+        ("as stored", row(&samples.raw)),
+        ("original view", row(&samples.original)),
+    ];
+    if !samples.mixed.is_empty() {
+        rows.push(("mixed view", row(&samples.mixed)));
+    }
+    let scale = (64 / samples.shape[2].max(1)).clamp(1, 4);
+    Ok(Section::new("What the networks were shown")
+        .paragraph(
+            "The beginning of the first batch. Teacher and student see the same pixels; a mixed image is labelled by \
+             the teacher alone. Where the mixed view is picked from a pool, its images stand in the order of their \
+             score, not under those they were made of.",
+        )
+        .contact_sheet(&rows, samples.shape, scale, "The first images of the first step.")?)
+}
+
+fn recipe(recipe: &Recipe) -> Section {
+    let mut table = Table::new(["key", "value"]);
+    let mut place = String::new();
+    for line in recipe.to_toml().lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            place = format!("{}.", name.trim_matches(['[', ']']));
+        } else if let Some((key, value)) = line.split_once(" = ") {
+            table = table.row([format!("{place}{key}"), value.to_string()]);
+        }
+    }
+    Section::new("Recipe").table(table)
+}
