@@ -32,10 +32,18 @@ impl Affine {
     /// `mean` and `std` differ in length or are empty; a mean is not finite; a std is not a normal number above 0.
     pub fn normalize(mean: &[f32], std: &[f32]) -> Result<Self, AugmentError> {
         if mean.len() != std.len() {
-            return Err(AugmentError::Length { what: "std", expected: mean.len(), found: std.len() });
+            return Err(AugmentError::Length {
+                what: "std",
+                expected: mean.len(),
+                found: std.len(),
+            });
         }
         if mean.is_empty() {
-            return Err(AugmentError::Length { what: "mean", expected: 1, found: 0 });
+            return Err(AugmentError::Length {
+                what: "mean",
+                expected: 1,
+                found: 0,
+            });
         }
         let mut lines = Vec::with_capacity(mean.len());
         for (&mean, &std) in mean.iter().zip(std) {
@@ -54,9 +62,14 @@ impl Affine {
                 });
             }
             let scale = 1.0 / f64::from(std);
-            lines.push(Line { scale: scale as f32, bias: (-f64::from(mean) * scale) as f32 });
+            lines.push(Line {
+                scale: scale as f32,
+                bias: (-f64::from(mean) * scale) as f32,
+            });
         }
-        Ok(Self { channels: Some(lines) })
+        Ok(Self {
+            channels: Some(lines),
+        })
     }
 
     /// Whether this is [`Affine::unit`].
@@ -131,7 +144,11 @@ mod tests {
             for level in 0..=u8::MAX {
                 affine.convert(channel, &[level], &mut out);
                 let expected = (f64::from(level) / 255.0 - mean) / std;
-                assert!((f64::from(out[0]) - expected).abs() < 5e-7, "{level}: {} {expected}", out[0]);
+                assert!(
+                    (f64::from(out[0]) - expected).abs() < 5e-7,
+                    "{level}: {} {expected}",
+                    out[0]
+                );
             }
         }
     }
@@ -142,7 +159,10 @@ mod tests {
         assert!(Affine::normalize(&[0.5], &[0.5, 0.5]).is_err());
         assert!(Affine::normalize(&[f32::NAN], &[0.5]).is_err());
         let message = Affine::normalize(&[0.5], &[0.0]).unwrap_err().to_string();
-        assert_eq!(message, "normalize.std is 0, but must be finite and above 0");
+        assert_eq!(
+            message,
+            "normalize.std is 0, but must be finite and above 0"
+        );
         assert!(Affine::normalize(&[0.5], &[0.5]).unwrap().check(3).is_err());
     }
 }

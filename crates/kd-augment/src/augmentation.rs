@@ -68,7 +68,9 @@ impl Augmentation {
 
     /// Pad-and-crop with zeros, then horizontal flip with probability 0.5: the standard of CIFAR with pad 4.
     pub fn crop_flip(pad: usize) -> Self {
-        Self::identity().with_op(PadCrop::new(pad)).with_op(HorizontalFlip::default())
+        Self::identity()
+            .with_op(PadCrop::new(pad))
+            .with_op(HorizontalFlip::default())
     }
 
     /// One black square of side `length`.
@@ -144,7 +146,10 @@ impl FromStr for Augmentation {
             "cutmix" => Self::cutmix(),
             _ => {
                 let found = name.to_owned();
-                return Err(AugmentError::UnknownScheme { found, known: Self::KNOWN });
+                return Err(AugmentError::UnknownScheme {
+                    found,
+                    known: Self::KNOWN,
+                });
             }
         })
     }
@@ -217,20 +222,35 @@ mod tests {
             }
             toml::from_str::<Recipe>(text).map(|recipe| recipe.augmentation)
         };
-        let table = read("augmentation = { ops = [{ op = 'horizontal_flip', p = 1 }], sharing = 'batch' }");
+        let table =
+            read("augmentation = { ops = [{ op = 'horizontal_flip', p = 1 }], sharing = 'batch' }");
         let expected = Augmentation::identity()
             .with_op(HorizontalFlip { p: 1.0 })
             .with_sharing(ParamSharing::Batch);
         assert_eq!(table.unwrap(), expected);
         assert_eq!(
-            read("[augmentation.mix]\nop = 'mixup'\nalpha = 0.2").unwrap().mix,
-            Some(Mixup { alpha: 0.2, ..Mixup::default() }.into())
+            read("[augmentation.mix]\nop = 'mixup'\nalpha = 0.2")
+                .unwrap()
+                .mix,
+            Some(
+                Mixup {
+                    alpha: 0.2,
+                    ..Mixup::default()
+                }
+                .into()
+            )
         );
         for (text, complaint) in [
             ("augmentation = 'magic'", "unknown augmentation 'magic'"),
             ("augmentation = { op = [] }", "unknown field `op`"),
-            ("augmentation = { mix = { op = 'cutmix', beta = 1 } }", "unknown field `beta`"),
-            ("augmentation = { sharing = 'pairs' }", "unknown variant `pairs`"),
+            (
+                "augmentation = { mix = { op = 'cutmix', beta = 1 } }",
+                "unknown field `beta`",
+            ),
+            (
+                "augmentation = { sharing = 'pairs' }",
+                "unknown variant `pairs`",
+            ),
             ("augmentation = 3", "the name of a scheme, or a table"),
         ] {
             let message = read(text).unwrap_err().to_string();

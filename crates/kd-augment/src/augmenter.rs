@@ -21,7 +21,11 @@ impl Augmenter {
         let Augmentation { ops, mix, sharing } = augmentation;
         ops.iter().try_for_each(ImageOp::check)?;
         let mixer = mix.map(|mix| Mixer::new(mix, *sharing)).transpose()?;
-        Ok(Self { ops: ops.clone(), mixer, sharing: *sharing })
+        Ok(Self {
+            ops: ops.clone(),
+            mixer,
+            sharing: *sharing,
+        })
     }
 
     /// Draws what happens to a batch: the samples `ids`, in this order, each of `shape` = `[channels, height, width]`.
@@ -58,14 +62,20 @@ impl Augmenter {
             }
         }
         let [_, h, w] = shape;
-        let mix = self.mixer.as_ref().map(|mixer| mixer.sample(key, ids, batch_index, [h, w]));
+        let mix = self
+            .mixer
+            .as_ref()
+            .map(|mixer| mixer.sample(key, ids, batch_index, [h, w]));
         Ok(Plan { images, mix })
     }
 
     /// The list of segments of one image, or of all.
     fn draw(&self, key: &DrawKey, purpose: fn(u32) -> Purpose, subject: u64, plan: &mut ImagePlan) {
         for (position, op) in self.ops.iter().enumerate() {
-            op.draw(&mut Stream::new(key, purpose(position as u32), subject), plan);
+            op.draw(
+                &mut Stream::new(key, purpose(position as u32), subject),
+                plan,
+            );
         }
     }
 }
@@ -110,8 +120,15 @@ mod tests {
             scheme.build().unwrap_err().to_string(),
             "cutout.length is 0, but must be between 1 and 1048576"
         );
-        let mix = crate::CutMix { alpha: -1.0, ..Default::default() };
+        let mix = crate::CutMix {
+            alpha: -1.0,
+            ..Default::default()
+        };
         assert!(Augmentation::identity().with_mix(mix).build().is_err());
-        assert!(Augmentation::flip().sample(&DrawKey::new(0), &[1], 0, [3, 0, 8]).is_err());
+        assert!(
+            Augmentation::flip()
+                .sample(&DrawKey::new(0), &[1], 0, [3, 0, 8])
+                .is_err()
+        );
     }
 }

@@ -45,7 +45,9 @@ pub enum AugmentError {
         found: Vec<usize>,
     },
     /// A side or an element count that is too large to address.
-    #[error("shape {shape:?} is too large: sides are limited to {max_side} and the whole to the address space")]
+    #[error(
+        "shape {shape:?} is too large: sides are limited to {max_side} and the whole to the address space"
+    )]
     TooLarge {
         /// The shape asked for.
         shape: Vec<usize>,
@@ -111,16 +113,37 @@ pub(crate) fn probability(field: &'static str, value: f64) -> Result<(), Augment
     if (0.0..=1.0).contains(&value) {
         Ok(())
     } else {
-        Err(AugmentError::OutOfRange { field, value, range: "between 0 and 1" })
+        Err(AugmentError::OutOfRange {
+            field,
+            value,
+            range: "between 0 and 1",
+        })
     }
 }
 
-/// Whether the parameter of a symmetric Beta distribution is usable.
+/// Whether the parameter of a symmetric Beta distribution is usable: beyond 10⁶ every draw is one half anyway.
 pub(crate) fn concentration(field: &'static str, value: f64) -> Result<(), AugmentError> {
+    if value > 0.0 && value <= 1e6 {
+        Ok(())
+    } else {
+        Err(AugmentError::OutOfRange {
+            field,
+            value,
+            range: "above 0 and at most 1000000",
+        })
+    }
+}
+
+/// Whether a number can be a temperature.
+pub(crate) fn positive(field: &'static str, value: f32) -> Result<(), AugmentError> {
     if value > 0.0 && value.is_finite() {
         Ok(())
     } else {
-        Err(AugmentError::OutOfRange { field, value, range: "finite and above 0" })
+        Err(AugmentError::OutOfRange {
+            field,
+            value: f64::from(value),
+            range: "finite and above 0",
+        })
     }
 }
 
@@ -135,7 +158,11 @@ pub(crate) fn count(
     if (min..=max).contains(&value) {
         Ok(())
     } else {
-        Err(AugmentError::OutOfRange { field, value: value as f64, range })
+        Err(AugmentError::OutOfRange {
+            field,
+            value: value as f64,
+            range,
+        })
     }
 }
 
@@ -146,8 +173,13 @@ mod tests {
 
     #[test]
     fn messages_name_field_value_and_range() {
-        let message = probability("horizontal_flip.p", 1.5).unwrap_err().to_string();
-        assert_eq!(message, "horizontal_flip.p is 1.5, but must be between 0 and 1");
+        let message = probability("horizontal_flip.p", 1.5)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            message,
+            "horizontal_flip.p is 1.5, but must be between 0 and 1"
+        );
         assert!(probability("p", f64::NAN).is_err());
         assert!(concentration("alpha", f64::INFINITY).is_err());
         assert!(concentration("alpha", 0.0).is_err());

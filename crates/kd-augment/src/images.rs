@@ -19,11 +19,19 @@ impl<'a> Images<'a> {
     /// `pixels` does not hold n·channels·height·width bytes, a side is 0 or above [`MAX_SIDE`].
     pub fn new(pixels: &'a [u8], shape: [usize; 4]) -> Result<Self, AugmentError> {
         let [n, c, h, w] = shape;
-        let expected = elements([c, h, w])?
-            .checked_mul(n)
-            .ok_or_else(|| AugmentError::TooLarge { shape: shape.to_vec(), max_side: MAX_SIDE })?;
+        let expected =
+            elements([c, h, w])?
+                .checked_mul(n)
+                .ok_or_else(|| AugmentError::TooLarge {
+                    shape: shape.to_vec(),
+                    max_side: MAX_SIDE,
+                })?;
         if pixels.len() != expected {
-            return Err(AugmentError::Length { what: "pixels", expected, found: pixels.len() });
+            return Err(AugmentError::Length {
+                what: "pixels",
+                expected,
+                found: pixels.len(),
+            });
         }
         Ok(Self { pixels, shape })
     }
@@ -74,7 +82,10 @@ pub(crate) fn elements(shape: [usize; 3]) -> Result<usize, AugmentError> {
             range: "at least 1",
         });
     }
-    let too_large = || AugmentError::TooLarge { shape: shape.to_vec(), max_side: MAX_SIDE };
+    let too_large = || AugmentError::TooLarge {
+        shape: shape.to_vec(),
+        max_side: MAX_SIDE,
+    };
     if h > MAX_SIDE || w > MAX_SIDE {
         return Err(too_large());
     }
@@ -92,11 +103,24 @@ mod tests {
         assert!(Images::new(&[], [0, 3, 2, 2]).unwrap().is_empty());
         assert!(matches!(
             Images::new(&[0; 11], [1, 3, 2, 2]),
-            Err(AugmentError::Length { expected: 12, found: 11, .. })
+            Err(AugmentError::Length {
+                expected: 12,
+                found: 11,
+                ..
+            })
         ));
-        assert!(matches!(Images::new(&[], [1, 0, 2, 2]), Err(AugmentError::OutOfRange { .. })));
-        assert!(matches!(Images::new(&[], [1, usize::MAX, 2, 2]), Err(AugmentError::TooLarge { .. })));
-        assert!(matches!(Images::new(&[], [usize::MAX, 3, 2, 2]), Err(AugmentError::TooLarge { .. })));
+        assert!(matches!(
+            Images::new(&[], [1, 0, 2, 2]),
+            Err(AugmentError::OutOfRange { .. })
+        ));
+        assert!(matches!(
+            Images::new(&[], [1, usize::MAX, 2, 2]),
+            Err(AugmentError::TooLarge { .. })
+        ));
+        assert!(matches!(
+            Images::new(&[], [usize::MAX, 3, 2, 2]),
+            Err(AugmentError::TooLarge { .. })
+        ));
     }
 
     #[test]

@@ -35,7 +35,12 @@ pub struct DrawKey {
 impl DrawKey {
     /// The key of a seed: epoch 0, view 0, copy 0.
     pub const fn new(seed: u64) -> Self {
-        Self { seed, epoch: 0, view: 0, copy: 0 }
+        Self {
+            seed,
+            epoch: 0,
+            view: 0,
+            copy: 0,
+        }
     }
 
     /// The same in another epoch.

@@ -112,8 +112,16 @@ impl TryRng for Stream {
     }
 }
 
-const ROTATIONS: [(u32, u32); 8] =
-    [(14, 16), (52, 57), (23, 40), (5, 37), (25, 33), (46, 12), (58, 22), (32, 32)];
+const ROTATIONS: [(u32, u32); 8] = [
+    (14, 16),
+    (52, 57),
+    (23, 40),
+    (5, 37),
+    (25, 33),
+    (46, 12),
+    (58, 22),
+    (32, 32),
+];
 const ROUNDS: usize = 20;
 /// Makes the sum of the extended key differ from zero (Skein 1.3).
 const PARITY: u64 = 0x1BD1_1BDA_A9FC_1A22;
@@ -155,18 +163,43 @@ mod tests {
     fn threefry_gives_the_published_answers() {
         assert_eq!(
             threefry([0; 4], [0; 4]),
-            [0x09218ebde6c85537, 0x55941f5266d86105, 0x4bd25e16282434dc, 0xee29ec846bd2e40b]
+            [
+                0x09218ebde6c85537,
+                0x55941f5266d86105,
+                0x4bd25e16282434dc,
+                0xee29ec846bd2e40b
+            ]
         );
         assert_eq!(
             threefry([u64::MAX; 4], [u64::MAX; 4]),
-            [0x29c24097942bba1b, 0x0371bbfb0f6f4e11, 0x3c231ffa33f83a1c, 0xcd29113fde32d168]
+            [
+                0x29c24097942bba1b,
+                0x0371bbfb0f6f4e11,
+                0x3c231ffa33f83a1c,
+                0xcd29113fde32d168
+            ]
         );
         assert_eq!(
             threefry(
-                [0x243f6a8885a308d3, 0x13198a2e03707344, 0xa4093822299f31d0, 0x082efa98ec4e6c89],
-                [0x452821e638d01377, 0xbe5466cf34e90c6c, 0xbe5466cf34e90c6c, 0xc0ac29b7c97c50dd]
+                [
+                    0x243f6a8885a308d3,
+                    0x13198a2e03707344,
+                    0xa4093822299f31d0,
+                    0x082efa98ec4e6c89
+                ],
+                [
+                    0x452821e638d01377,
+                    0xbe5466cf34e90c6c,
+                    0xbe5466cf34e90c6c,
+                    0xc0ac29b7c97c50dd
+                ]
             ),
-            [0xa7e8fde591651bd9, 0xbaafd0c30138319b, 0x84a5c1a729e685b9, 0x901d406ccebc1ba4]
+            [
+                0xa7e8fde591651bd9,
+                0xbaafd0c30138319b,
+                0x84a5c1a729e685b9,
+                0x901d406ccebc1ba4
+            ]
         );
     }
 

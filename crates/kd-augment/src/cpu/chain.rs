@@ -12,12 +12,18 @@ pub(super) struct Chain {
 
 impl Chain {
     pub(super) fn new(shape: [usize; 3]) -> Self {
-        Self { shape, pixels: Vec::new(), spare: Vec::new() }
+        Self {
+            shape,
+            pixels: Vec::new(),
+            spare: Vec::new(),
+        }
     }
 
     /// The image after all segments; the image itself if there are none.
     pub(super) fn run<'a>(&'a mut self, image: &'a [u8], segments: &[Segment]) -> &'a [u8] {
-        let Some((first, rest)) = segments.split_first() else { return image };
+        let Some((first, rest)) = segments.split_first() else {
+            return image;
+        };
         self.pixels.resize(image.len(), 0);
         match first {
             Segment::Gather(step) => gather(step, self.shape, image, &mut self.pixels),
@@ -75,7 +81,11 @@ fn gather(step: &Gather, [_, h, w]: [usize; 3], input: &[u8], out: &mut [u8]) {
 fn erase(step: &Erase, [_, h, w]: [usize; 3], pixels: &mut [u8]) {
     for (channel, plane) in pixels.chunks_exact_mut(h * w).enumerate() {
         let level = step.fill.level(channel);
-        for row in plane.chunks_exact_mut(w).take(step.area.rows().end).skip(step.area.rows().start) {
+        for row in plane
+            .chunks_exact_mut(w)
+            .take(step.area.rows().end)
+            .skip(step.area.rows().start)
+        {
             row[step.area.columns()].fill(level);
         }
     }

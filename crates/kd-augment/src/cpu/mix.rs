@@ -77,7 +77,10 @@ fn for_each_run(
     for channel in 0..c {
         for y in area.rows() {
             let row = (channel * h + y) * w;
-            work(channel, row + area.columns().start..row + area.columns().end);
+            work(
+                channel,
+                row + area.columns().start..row + area.columns().end,
+            );
         }
     }
 }

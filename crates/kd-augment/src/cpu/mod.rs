@@ -37,7 +37,12 @@ pub fn apply(
     let shape = images.image_shape();
     let Some(mix) = &plan.mix else {
         for_each_image(shape, out, |chain, i, out| {
-            chain::to_float(chain.run(images.image(i), plan.images.image(i)), shape, affine, out);
+            chain::to_float(
+                chain.run(images.image(i), plan.images.image(i)),
+                shape,
+                affine,
+                out,
+            );
         });
         return Ok(());
     };
@@ -52,7 +57,15 @@ pub fn apply(
         Images::new(&augmented, images.shape())?
     };
     for_each_image(shape, out, |_, i, out| {
-        mix::levels(mix, i, base.image(i), base.image(mix.partner[i]), shape, affine, out);
+        mix::levels(
+            mix,
+            i,
+            base.image(i),
+            base.image(mix.partner[i]),
+            shape,
+            affine,
+            out,
+        );
     });
     Ok(())
 }
@@ -87,7 +100,11 @@ pub fn mix(
     plan.check([plan.len(), h, w])?;
     if base.len() / size != plan.len() || base.len() % size != 0 {
         let expected = plan.len().saturating_mul(size);
-        return Err(AugmentError::Length { what: "base", expected, found: base.len() });
+        return Err(AugmentError::Length {
+            what: "base",
+            expected,
+            found: base.len(),
+        });
     }
     check_length(out.len(), base.len())?;
     for_each_image(shape, out, |_, i, out| {
@@ -100,7 +117,11 @@ pub fn mix(
 fn check_length(found: usize, expected: usize) -> Result<(), AugmentError> {
     match found == expected {
         true => Ok(()),
-        false => Err(AugmentError::Length { what: "out", expected, found }),
+        false => Err(AugmentError::Length {
+            what: "out",
+            expected,
+            found,
+        }),
     }
 }
 

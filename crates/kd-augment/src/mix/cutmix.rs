@@ -16,7 +16,7 @@ use crate::stream::Stream;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CutMix {
-    /// Both parameters of the Beta distribution, finite and above 0; 1 (uniform) if not given.
+    /// Both parameters of the Beta distribution, above 0 and at most 10⁶; 1 (uniform) if not given.
     #[serde(default = "one")]
     pub alpha: f64,
     /// Who is mixed with whom; a derangement if not given (the authors of CutMix permute).
@@ -51,7 +51,12 @@ fn derangement() -> Pairing {
 
 impl Default for CutMix {
     fn default() -> Self {
-        Self { alpha: one(), pairing: derangement(), boxes: MixBox::Clip, p: one() }
+        Self {
+            alpha: one(),
+            pairing: derangement(),
+            boxes: MixBox::Clip,
+            p: one(),
+        }
     }
 }
 
@@ -70,13 +75,11 @@ impl MixBox {
         lambda: f64,
         (height, width): (usize, usize),
     ) -> PixelBox {
-        let part = (1.0 - lambda).sqrt();
-        let side = |length: usize| (length as f64 * part) as usize;
-        let (box_height, box_width) = (side(height), side(width));
+        let (box_height, box_width) = sides(lambda, (height, width));
         match self {
             Self::Clip => {
                 let centre = (stream.below(width), stream.below(height));
-                PixelBox::around(centre, (box_width / 2, box_height / 2), (height, width))
+                clipped(lambda, centre, (height, width))
             }
             Self::Inside => {
                 let x0 = stream.below(width - box_width + 1);
@@ -93,11 +96,53 @@ impl MixBox {
     }
 }
 
+/// Height and width of a box of the share 1 − `lambda`.
+fn sides(lambda: f64, (height, width): (usize, usize)) -> (usize, usize) {
+    let part = (1.0 - lambda).sqrt();
+    let side = |length: usize| (length as f64 * part) as usize;
+    (side(height), side(width))
+}
+
+/// The box around a centre (x, y).
+fn clipped(lambda: f64, centre: (usize, usize), size: (usize, usize)) -> PixelBox {
+    let (box_height, box_width) = sides(lambda, size);
+    PixelBox::around(centre, (box_width / 2, box_height / 2), size)
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::key::DrawKey;
     use crate::stream::Purpose;
+
+    /// Boxes and shares by NumPy, see `tools/augment_golden.py`.
+    #[test]
+    fn clipped_boxes_are_the_published_ones() {
+        #[derive(Deserialize)]
+        struct Case {
+            size: (usize, usize),
+            lambda: f64,
+            centre: (usize, usize),
+            #[serde(rename = "box")]
+            pasted: [u32; 4],
+            share: f64,
+        }
+        #[derive(Deserialize)]
+        struct Fixture {
+            boxes: Vec<Case>,
+        }
+        let text = include_str!("../../tests/fixtures/augment.json");
+        let cases = serde_json::from_str::<Fixture>(text).unwrap().boxes;
+        assert_eq!(cases.len(), 96);
+        for case in cases {
+            let found = clipped(case.lambda, case.centre, case.size);
+            let [x0, y0, x1, y1] = case.pasted;
+            assert_eq!(found, PixelBox { x0, y0, x1, y1 }.or_empty());
+            let share = 1.0 - found.area() as f64 / (case.size.0 * case.size.1) as f64;
+            assert!((share - case.share).abs() < 1e-12);
+        }
+    }
 
     #[test]
     fn inside_boxes_of_one_lambda_have_one_area() {

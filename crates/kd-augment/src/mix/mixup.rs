@@ -12,7 +12,7 @@ use crate::error::{self, AugmentError};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mixup {
-    /// Both parameters of the Beta distribution, finite and above 0; 1 (uniform) if not given.
+    /// Both parameters of the Beta distribution, above 0 and at most 10⁶; 1 (uniform) if not given.
     #[serde(default = "one")]
     pub alpha: f64,
     /// Who is mixed with whom; a plain permutation if not given, as in the authors' code.
@@ -29,7 +29,11 @@ fn permutation() -> Pairing {
 
 impl Default for Mixup {
     fn default() -> Self {
-        Self { alpha: one(), pairing: permutation(), p: one() }
+        Self {
+            alpha: one(),
+            pairing: permutation(),
+            p: one(),
+        }
     }
 }
 

@@ -60,7 +60,7 @@ impl Mixer {
     /// Checks `mix`.
     ///
     /// # Errors
-    /// A probability outside [0, 1], an alpha that is not finite and above 0.
+    /// A probability outside [0, 1], an alpha that is not above 0 and at most 10⁶.
     pub fn new(mix: Mix, sharing: ParamSharing) -> Result<Self, AugmentError> {
         let (field, alpha) = match &mix {
             Mix::Mixup(mixup) => {
@@ -72,10 +72,17 @@ impl Mixer {
                 ("cutmix.alpha", cutmix.alpha)
             }
         };
-        let range = "finite and above 0";
-        let lambda = Beta::new(alpha, alpha)
-            .map_err(|_| AugmentError::OutOfRange { field, value: alpha, range })?;
-        Ok(Self { mix, sharing, lambda })
+        let range = "above 0";
+        let lambda = Beta::new(alpha, alpha).map_err(|_| AugmentError::OutOfRange {
+            field,
+            value: alpha,
+            range,
+        })?;
+        Ok(Self {
+            mix,
+            sharing,
+            lambda,
+        })
     }
 
     /// Draws who is mixed with whom and how, for images of `[height, width]`.
@@ -90,7 +97,10 @@ impl Mixer {
             Mix::Mixup(mixup) => (mixup.p, mixup.pairing),
             Mix::CutMix(cutmix) => (cutmix.p, cutmix.pairing),
         };
-        let mut partner = pairing.draw(&mut Stream::new(key, Purpose::Pairing, batch_index), ids.len());
+        let mut partner = pairing.draw(
+            &mut Stream::new(key, Purpose::Pairing, batch_index),
+            ids.len(),
+        );
         let mut draws = self.draws(key, ids, batch_index, |stream| {
             let mixed = stream.chance(p);
             let lambda = self.lambda.sample(stream);
@@ -108,7 +118,11 @@ impl Mixer {
                 partner[i] = i;
             }
         }
-        let drawn = || draws.iter().map(|draw| draw.unwrap_or((1.0, PixelBox::EMPTY)));
+        let drawn = || {
+            draws
+                .iter()
+                .map(|draw| draw.unwrap_or((1.0, PixelBox::EMPTY)))
+        };
         MixPlan {
             partner,
             lambda: drawn().map(|(lambda, _)| lambda).collect(),
@@ -128,9 +142,10 @@ impl Mixer {
         draw: impl Fn(&mut Stream) -> T,
     ) -> Vec<T> {
         match self.sharing {
-            ParamSharing::PerSample => {
-                ids.iter().map(|&id| draw(&mut Stream::new(key, Purpose::Mix, id))).collect()
-            }
+            ParamSharing::PerSample => ids
+                .iter()
+                .map(|&id| draw(&mut Stream::new(key, Purpose::Mix, id)))
+                .collect(),
             ParamSharing::Batch => {
                 vec![draw(&mut Stream::new(key, Purpose::BatchMix, batch_index)); ids.len()]
             }
@@ -151,7 +166,9 @@ mod tests {
     const SIZE: [usize; 2] = [8, 8];
 
     fn sample(mix: impl Into<Mix>, sharing: ParamSharing, ids: &[u64]) -> MixPlan {
-        Mixer::new(mix.into(), sharing).unwrap().sample(&DrawKey::new(3), ids, 0, SIZE)
+        Mixer::new(mix.into(), sharing)
+            .unwrap()
+            .sample(&DrawKey::new(3), ids, 0, SIZE)
     }
 
     #[test]
@@ -167,7 +184,14 @@ mod tests {
 
     #[test]
     fn probability_0_mixes_nobody() {
-        let plan = sample(CutMix { p: 0.0, ..CutMix::default() }, ParamSharing::PerSample, &[1, 2, 3]);
+        let plan = sample(
+            CutMix {
+                p: 0.0,
+                ..CutMix::default()
+            },
+            ParamSharing::PerSample,
+            &[1, 2, 3],
+        );
         assert_eq!(plan.partner, [0, 1, 2]);
         assert_eq!(plan.lambda, [1.0; 3]);
         assert_eq!(plan.blend, Blend::Paste(vec![PixelBox::EMPTY; 3]));
@@ -175,10 +199,25 @@ mod tests {
 
     #[test]
     fn extreme_alphas_give_a_lambda() {
-        for alpha in [f64::MIN_POSITIVE, 1e-6, 1e-3, 1e6, f64::MAX] {
+        for alpha in [f64::MIN_POSITIVE, 1e-6, 1e-3, 1.0, 1e6] {
             let ids: Vec<u64> = (0..64).collect();
-            let plan = sample(Mixup { alpha, ..Mixup::default() }, ParamSharing::PerSample, &ids);
+            let plan = sample(
+                Mixup {
+                    alpha,
+                    ..Mixup::default()
+                },
+                ParamSharing::PerSample,
+                &ids,
+            );
             assert!(plan.check([64, 8, 8]).is_ok(), "{alpha} {:?}", plan.lambda);
+        }
+        for alpha in [f64::MAX, f64::INFINITY, f64::NAN, 0.0, -1.0] {
+            let mix = Mixup {
+                alpha,
+                ..Mixup::default()
+            }
+            .into();
+            assert!(Mixer::new(mix, ParamSharing::Batch).is_err());
         }
     }
 }

@@ -73,17 +73,23 @@ mod tests {
     /// Uniform over the 24 permutations, and over the 9 derangements, of four images: chi-square at 0.001.
     #[test]
     fn every_permutation_is_as_likely() {
-        for (pairing, kinds, limit) in
-            [(Pairing::Permutation, 24, 49.7), (Pairing::Derangement, 9, 26.1)]
-        {
+        for (pairing, kinds, limit) in [
+            (Pairing::Permutation, 24, 49.7),
+            (Pairing::Derangement, 9, 26.1),
+        ] {
             let draws = 9000;
             let mut counts: HashMap<Vec<usize>, usize> = HashMap::new();
             for batch in 0..draws {
-                *counts.entry(pairing.draw(&mut stream(batch), 4)).or_default() += 1;
+                *counts
+                    .entry(pairing.draw(&mut stream(batch), 4))
+                    .or_default() += 1;
             }
             assert_eq!(counts.len(), kinds);
             let expected = draws as f64 / kinds as f64;
-            let chi: f64 = counts.values().map(|&n| (n as f64 - expected).powi(2) / expected).sum();
+            let chi: f64 = counts
+                .values()
+                .map(|&n| (n as f64 - expected).powi(2) / expected)
+                .sum();
             assert!(chi < limit, "{pairing:?}: {chi}");
         }
     }

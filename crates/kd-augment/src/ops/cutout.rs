@@ -43,13 +43,30 @@ fn one() -> usize {
 impl Cutout {
     /// One black square of side `length`, always.
     pub fn new(length: usize) -> Self {
-        Self { holes: one(), length, fill: Fill::default(), p: always() }
+        Self {
+            holes: one(),
+            length,
+            fill: Fill::default(),
+            p: always(),
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), AugmentError> {
         error::probability("cutout.p", self.p)?;
-        error::count("cutout.holes", self.holes, 1, MAX_HOLES, "between 1 and 4096")?;
-        error::count("cutout.length", self.length, 1, MAX_SIDE, "between 1 and 1048576")
+        error::count(
+            "cutout.holes",
+            self.holes,
+            1,
+            MAX_HOLES,
+            "between 1 and 4096",
+        )?;
+        error::count(
+            "cutout.length",
+            self.length,
+            1,
+            MAX_SIDE,
+            "between 1 and 1048576",
+        )
     }
 
     pub(super) fn draw(&self, stream: &mut Stream, plan: &mut ImagePlan) {
@@ -59,7 +76,10 @@ impl Cutout {
             for _ in 0..self.holes {
                 let (x, y) = (stream.below(w), stream.below(h));
                 let area = PixelBox::around((x, y), (half, half), (h, w));
-                plan.push(Segment::Erase(Erase { area, fill: self.fill }));
+                plan.push(Segment::Erase(Erase {
+                    area,
+                    fill: self.fill,
+                }));
             }
         }
     }
@@ -76,20 +96,42 @@ mod tests {
     fn impossible_holes_are_refused() {
         assert!(Cutout::new(16).check().is_ok());
         assert!(Cutout::new(0).check().is_err());
-        assert!(Cutout { holes: 0, ..Cutout::new(16) }.check().is_err());
-        assert!(Cutout { p: 1.1, ..Cutout::new(16) }.check().is_err());
+        assert!(
+            Cutout {
+                holes: 0,
+                ..Cutout::new(16)
+            }
+            .check()
+            .is_err()
+        );
+        assert!(
+            Cutout {
+                p: 1.1,
+                ..Cutout::new(16)
+            }
+            .check()
+            .is_err()
+        );
     }
 
     #[test]
     fn every_hole_is_a_clipped_square() {
         let mut plan = ImagePlan::new([3, 32, 32]).unwrap();
         plan.add_image();
-        let op = Cutout { holes: 200, ..Cutout::new(8) };
-        op.draw(&mut Stream::new(&DrawKey::new(0), Purpose::ImageOp(0), 0), &mut plan);
+        let op = Cutout {
+            holes: 200,
+            ..Cutout::new(8)
+        };
+        op.draw(
+            &mut Stream::new(&DrawKey::new(0), Purpose::ImageOp(0), 0),
+            &mut plan,
+        );
         assert_eq!(plan.image(0).len(), 200);
         let mut whole = 0;
         for segment in plan.image(0) {
-            let Segment::Erase(Erase { area, .. }) = segment else { panic!("{segment:?}") };
+            let Segment::Erase(Erase { area, .. }) = segment else {
+                panic!("{segment:?}")
+            };
             assert!((16..=64).contains(&area.area()), "{area:?}");
             whole += usize::from(area.area() == 64);
         }

@@ -57,7 +57,10 @@ mod tests {
         let mut plan = ImagePlan::new([1, 2, 3]).unwrap();
         for (p, segments) in [(0.0, 0), (1.0, 1)] {
             plan.add_image();
-            HorizontalFlip { p }.draw(&mut Stream::new(&DrawKey::new(0), Purpose::ImageOp(0), 0), &mut plan);
+            HorizontalFlip { p }.draw(
+                &mut Stream::new(&DrawKey::new(0), Purpose::ImageOp(0), 0),
+                &mut plan,
+            );
             assert_eq!(plan.image(plan.len() - 1).len(), segments);
         }
     }

@@ -11,7 +11,7 @@ pub use horizontal_flip::HorizontalFlip;
 pub use pad_crop::{PadCrop, Padding};
 
 use crate::error::AugmentError;
-use crate::plan::{Fill, ImagePlan};
+use crate::plan::ImagePlan;
 use crate::stream::Stream;
 
 /// An operation on one image, as a recipe names it: a table with the key `op`.
@@ -92,11 +92,15 @@ fn always() -> f64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::plan::Fill;
 
     #[test]
     fn unknown_names_and_keys_are_refused() {
         let read = serde_json::from_str::<ImageOp>;
-        assert_eq!(read(r#"{"op":"cutout","length":8}"#).unwrap(), Cutout::new(8).into());
+        assert_eq!(
+            read(r#"{"op":"cutout","length":8}"#).unwrap(),
+            Cutout::new(8).into()
+        );
         assert!(read(r#"{"op":"rotate_by_magic"}"#).is_err());
         assert!(read(r#"{"op":"cutout","lenght":8}"#).is_err());
         assert!(read(r#"{"op":"horizontal_flip","p":0.5,"q":1}"#).is_err());
@@ -104,7 +108,10 @@ mod tests {
 
     #[test]
     fn a_coloured_fill_needs_three_channels() {
-        let op = ImageOp::from(Cutout { fill: Fill::Rgb([1, 2, 3]), ..Cutout::new(8) });
+        let op = ImageOp::from(Cutout {
+            fill: Fill::Rgb([1, 2, 3]),
+            ..Cutout::new(8)
+        });
         assert!(op.check_shape([3, 8, 8]).is_ok());
         assert!(op.check_shape([1, 8, 8]).is_err());
     }

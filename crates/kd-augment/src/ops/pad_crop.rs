@@ -40,7 +40,11 @@ pub enum Padding {
 impl PadCrop {
     /// Pads with zeros by `pad`, always.
     pub fn new(pad: usize) -> Self {
-        Self { pad, padding: Padding::Zero, p: always() }
+        Self {
+            pad,
+            padding: Padding::Zero,
+            p: always(),
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), AugmentError> {
@@ -70,8 +74,18 @@ mod tests {
     fn absurd_pads_are_refused() {
         assert!(PadCrop::new(0).check().is_ok());
         let message = PadCrop::new(usize::MAX).check().unwrap_err().to_string();
-        assert!(message.starts_with("pad_crop.pad is 18446744073709552000"), "{message}");
-        assert!(PadCrop { p: 2.0, ..PadCrop::new(4) }.check().is_err());
+        assert!(
+            message.starts_with("pad_crop.pad is 18446744073709552000"),
+            "{message}"
+        );
+        assert!(
+            PadCrop {
+                p: 2.0,
+                ..PadCrop::new(4)
+            }
+            .check()
+            .is_err()
+        );
     }
 
     #[test]

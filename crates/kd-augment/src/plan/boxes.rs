@@ -18,11 +18,21 @@ pub struct PixelBox {
 
 impl PixelBox {
     /// A box without pixels.
-    pub const EMPTY: Self = Self { x0: 0, y0: 0, x1: 0, y1: 0 };
+    pub const EMPTY: Self = Self {
+        x0: 0,
+        y0: 0,
+        x1: 0,
+        y1: 0,
+    };
 
     /// All pixels of an image.
     pub(crate) fn full(height: usize, width: usize) -> Self {
-        Self { x0: 0, y0: 0, x1: width as u32, y1: height as u32 }
+        Self {
+            x0: 0,
+            y0: 0,
+            x1: width as u32,
+            y1: height as u32,
+        }
     }
 
     /// The box around centre (x, y) that reaches `half_width`, `half_height` pixels to each side, upper ends excluded,
@@ -53,7 +63,11 @@ impl PixelBox {
 
     /// Number of pixels.
     pub fn area(&self) -> usize {
-        if self.is_empty() { 0 } else { self.columns().len() * self.rows().len() }
+        if self.is_empty() {
+            0
+        } else {
+            self.columns().len() * self.rows().len()
+        }
     }
 
     /// Its columns.
@@ -101,11 +115,21 @@ mod tests {
         let size = (10, 12);
         assert_eq!(
             PixelBox::around((5, 5), (2, 3), size),
-            PixelBox { x0: 3, y0: 2, x1: 7, y1: 8 }
+            PixelBox {
+                x0: 3,
+                y0: 2,
+                x1: 7,
+                y1: 8
+            }
         );
         assert_eq!(
             PixelBox::around((0, 9), (2, 3), size),
-            PixelBox { x0: 0, y0: 6, x1: 2, y1: 10 }
+            PixelBox {
+                x0: 0,
+                y0: 6,
+                x1: 2,
+                y1: 10
+            }
         );
         assert_eq!(PixelBox::around((0, 9), (0, 3), size), PixelBox::EMPTY);
         assert_eq!(
@@ -116,9 +140,31 @@ mod tests {
 
     #[test]
     fn areas() {
-        let a = PixelBox { x0: 1, y0: 2, x1: 4, y1: 4 };
+        let a = PixelBox {
+            x0: 1,
+            y0: 2,
+            x1: 4,
+            y1: 4,
+        };
         assert_eq!(a.area(), 6);
-        assert_eq!(a.intersect(&PixelBox { x0: 3, y0: 0, x1: 9, y1: 3 }).area(), 1);
-        assert_eq!(a.intersect(&PixelBox { x0: 4, y0: 0, x1: 9, y1: 9 }), PixelBox::EMPTY);
+        assert_eq!(
+            a.intersect(&PixelBox {
+                x0: 3,
+                y0: 0,
+                x1: 9,
+                y1: 3
+            })
+            .area(),
+            1
+        );
+        assert_eq!(
+            a.intersect(&PixelBox {
+                x0: 4,
+                y0: 0,
+                x1: 9,
+                y1: 9
+            }),
+            PixelBox::EMPTY
+        );
     }
 }

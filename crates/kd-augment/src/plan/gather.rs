@@ -26,19 +26,35 @@ pub struct Gather {
 impl Gather {
     /// Every pixel stays where it is.
     pub fn identity(height: usize, width: usize) -> Self {
-        Self { mirror: false, dx: 0, dy: 0, window: PixelBox::full(height, width) }
+        Self {
+            mirror: false,
+            dx: 0,
+            dy: 0,
+            window: PixelBox::full(height, width),
+        }
     }
 
     /// Left and right change places.
     pub fn mirrored(height: usize, width: usize) -> Self {
-        Self { mirror: true, dx: width as i32 - 1, dy: 0, window: PixelBox::full(height, width) }
+        Self {
+            mirror: true,
+            dx: width as i32 - 1,
+            dy: 0,
+            window: PixelBox::full(height, width),
+        }
     }
 
     /// out(x, y) = in(x + dx, y + dy), 0 where that is outside.
     pub fn shifted(dx: i32, dy: i32, height: usize, width: usize) -> Self {
         let (x0, x1) = inside(dx, width);
         let (y0, y1) = inside(dy, height);
-        Self { mirror: false, dx, dy, window: PixelBox { x0, y0, x1, y1 } }.canonical()
+        Self {
+            mirror: false,
+            dx,
+            dy,
+            window: PixelBox { x0, y0, x1, y1 },
+        }
+        .canonical()
     }
 
     /// This movement, then `next`, as one.
@@ -51,7 +67,13 @@ impl Gather {
             (self.dx.saturating_add(next.dx), next.mirror)
         };
         let dy = self.dy.saturating_add(next.dy);
-        Self { mirror, dx, dy, window: next.window.intersect(&next.preimage(self.window)) }.canonical()
+        Self {
+            mirror,
+            dx,
+            dy,
+            window: next.window.intersect(&next.preimage(self.window)),
+        }
+        .canonical()
     }
 
     /// Whether nothing moves in an image of this size.
@@ -63,7 +85,11 @@ impl Gather {
     #[inline]
     pub fn source(&self, x: usize, y: usize) -> (usize, usize) {
         let x = x as i32;
-        let sx = if self.mirror { self.dx - x } else { self.dx + x };
+        let sx = if self.mirror {
+            self.dx - x
+        } else {
+            self.dx + x
+        };
         (sx as usize, (self.dy + y as i32) as usize)
     }
 
@@ -111,7 +137,12 @@ impl Gather {
     /// One form for every movement that leaves only zeros, so that shifts cannot add up.
     fn canonical(self) -> Self {
         if self.window.is_empty() {
-            Self { mirror: false, dx: 0, dy: 0, window: PixelBox::EMPTY }
+            Self {
+                mirror: false,
+                dx: 0,
+                dy: 0,
+                window: PixelBox::EMPTY,
+            }
         } else {
             self
         }
@@ -136,7 +167,11 @@ mod tests {
         (0..input.len())
             .map(|x| {
                 let inside = gather.window.columns().contains(&x) && !gather.window.is_empty();
-                if inside { input[gather.source(x, 0).0] } else { 0 }
+                if inside {
+                    input[gather.source(x, 0).0]
+                } else {
+                    0
+                }
             })
             .collect()
     }
@@ -152,7 +187,11 @@ mod tests {
                 for c in &moves {
                     let fused = a.then(b).then(c);
                     assert!(fused.fits(1, width));
-                    assert_eq!(row(&fused, &input), row(c, &row(b, &row(a, &input))), "{a:?} {b:?} {c:?}");
+                    assert_eq!(
+                        row(&fused, &input),
+                        row(c, &row(b, &row(a, &input))),
+                        "{a:?} {b:?} {c:?}"
+                    );
                     assert_eq!(fused, a.then(&b.then(c)));
                 }
             }
@@ -177,8 +216,32 @@ mod tests {
         let good = Gather::shifted(1, -1, 3, 4);
         assert!(good.fits(3, 4));
         assert!(!Gather { dx: 2, ..good }.fits(3, 4));
-        assert!(!Gather { dx: i32::MAX, mirror: true, ..good }.fits(3, 4));
-        assert!(!Gather { dy: i32::MIN, ..good }.fits(3, 4));
-        assert!(!Gather { window: PixelBox { x0: 0, y0: 0, x1: 5, y1: 1 }, ..good }.fits(3, 4));
+        assert!(
+            !Gather {
+                dx: i32::MAX,
+                mirror: true,
+                ..good
+            }
+            .fits(3, 4)
+        );
+        assert!(
+            !Gather {
+                dy: i32::MIN,
+                ..good
+            }
+            .fits(3, 4)
+        );
+        assert!(
+            !Gather {
+                window: PixelBox {
+                    x0: 0,
+                    y0: 0,
+                    x1: 5,
+                    y1: 1
+                },
+                ..good
+            }
+            .fits(3, 4)
+        );
     }
 }

@@ -82,7 +82,11 @@ impl ImagePlan {
     /// An impossible shape.
     pub fn new(shape: [usize; 3]) -> Result<Self, AugmentError> {
         elements(shape)?;
-        Ok(Self { shape, segments: Vec::new(), spans: Vec::new() })
+        Ok(Self {
+            shape,
+            segments: Vec::new(),
+            spans: Vec::new(),
+        })
     }
 
     /// Adds an image with an empty list: it stays as it is until [`ImagePlan::push`] gives it segments.
@@ -101,7 +105,9 @@ impl ImagePlan {
     /// Appends a segment to the list of the image added last. A movement after a movement becomes one movement; what
     /// changes nothing is left out.
     pub fn push(&mut self, segment: Segment) {
-        let Some(span) = self.spans.last_mut() else { return };
+        let Some(span) = self.spans.last_mut() else {
+            return;
+        };
         let [_, h, w] = self.shape;
         match segment {
             Segment::Gather(next) => {
@@ -204,8 +210,16 @@ mod tests {
     use super::*;
 
     fn erase(x1: u32) -> Segment {
-        let area = PixelBox { x0: 0, y0: 0, x1, y1: 1 };
-        Segment::Erase(Erase { area, fill: Fill::default() })
+        let area = PixelBox {
+            x0: 0,
+            y0: 0,
+            x1,
+            y1: 1,
+        };
+        Segment::Erase(Erase {
+            area,
+            fill: Fill::default(),
+        })
     }
 
     #[test]
@@ -235,12 +249,18 @@ mod tests {
         let mut plan = ImagePlan::new([1, 2, 4]).unwrap();
         plan.add_image();
         plan.push(erase(5));
-        assert!(matches!(plan.check(), Err(AugmentError::InvalidPlan { image: 0, .. })));
+        assert!(matches!(
+            plan.check(),
+            Err(AugmentError::InvalidPlan { image: 0, .. })
+        ));
         plan.spans[0] = (0, 9);
         assert!(plan.check().is_err());
         plan.spans[0] = (1, 0);
         assert!(plan.check().is_err());
-        plan.segments[0] = Segment::Erase(Erase { area: PixelBox::full(1, 1), fill: Fill::Rgb([1; 3]) });
+        plan.segments[0] = Segment::Erase(Erase {
+            area: PixelBox::full(1, 1),
+            fill: Fill::Rgb([1; 3]),
+        });
         plan.spans[0] = (0, 1);
         assert!(plan.check().is_err());
     }

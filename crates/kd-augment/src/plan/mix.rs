@@ -58,10 +58,22 @@ impl MixPlan {
     pub fn soft_labels(&self, labels: &[usize], classes: usize) -> Result<Vec<f32>, AugmentError> {
         let n = self.len();
         if labels.len() != n {
-            return Err(AugmentError::Length { what: "labels", expected: n, found: labels.len() });
+            return Err(AugmentError::Length {
+                what: "labels",
+                expected: n,
+                found: labels.len(),
+            });
         }
-        if let Some((image, &label)) = labels.iter().enumerate().find(|(_, label)| **label >= classes) {
-            return Err(AugmentError::Label { image, label, classes });
+        if let Some((image, &label)) = labels
+            .iter()
+            .enumerate()
+            .find(|(_, label)| **label >= classes)
+        {
+            return Err(AugmentError::Label {
+                image,
+                label,
+                classes,
+            });
         }
         self.check_lengths()?;
         let mut soft = vec![0.0; n * classes];
@@ -75,11 +87,18 @@ impl MixPlan {
     /// Whether it can be applied to a batch of `[n, height, width]`.
     pub(crate) fn check(&self, [n, h, w]: [usize; 3]) -> Result<(), AugmentError> {
         if self.len() != n {
-            return Err(AugmentError::Length { what: "mix.partner", expected: n, found: self.len() });
+            return Err(AugmentError::Length {
+                what: "mix.partner",
+                expected: n,
+                found: self.len(),
+            });
         }
         self.check_lengths()?;
         let outside = |area: &PixelBox| !area.fits(h, w);
-        if let Some(image) = self.boxes().and_then(|boxes| boxes.iter().position(outside)) {
+        if let Some(image) = self
+            .boxes()
+            .and_then(|boxes| boxes.iter().position(outside))
+        {
             let reason = "the pasted box lies outside the image";
             return Err(AugmentError::InvalidPlan { image, reason });
         }
@@ -90,15 +109,29 @@ impl MixPlan {
         let n = self.len();
         let length = |what, found| match found == n {
             true => Ok(()),
-            false => Err(AugmentError::Length { what, expected: n, found }),
+            false => Err(AugmentError::Length {
+                what,
+                expected: n,
+                found,
+            }),
         };
         length("mix.lambda", self.lambda.len())?;
         length("mix.blend.paste", self.boxes().map_or(n, <[PixelBox]>::len))?;
         if let Some(image) = self.partner.iter().position(|partner| *partner >= n) {
-            return Err(AugmentError::InvalidPlan { image, reason: "its partner is outside the batch" });
+            return Err(AugmentError::InvalidPlan {
+                image,
+                reason: "its partner is outside the batch",
+            });
         }
-        if let Some(image) = self.lambda.iter().position(|lambda| !(0.0..=1.0).contains(lambda)) {
-            return Err(AugmentError::InvalidPlan { image, reason: "its lambda is outside [0, 1]" });
+        if let Some(image) = self
+            .lambda
+            .iter()
+            .position(|lambda| !(0.0..=1.0).contains(lambda))
+        {
+            return Err(AugmentError::InvalidPlan {
+                image,
+                reason: "its lambda is outside [0, 1]",
+            });
         }
         Ok(())
     }
@@ -110,17 +143,31 @@ mod tests {
     use super::*;
 
     fn plan() -> MixPlan {
-        MixPlan { partner: vec![1, 0], lambda: vec![0.75, 1.0], blend: Blend::Linear }
+        MixPlan {
+            partner: vec![1, 0],
+            lambda: vec![0.75, 1.0],
+            blend: Blend::Linear,
+        }
     }
 
     #[test]
     fn soft_labels_are_the_two_shares() {
-        assert_eq!(plan().soft_labels(&[2, 0], 3).unwrap(), [0.25, 0.0, 0.75, 1.0, 0.0, 0.0]);
+        assert_eq!(
+            plan().soft_labels(&[2, 0], 3).unwrap(),
+            [0.25, 0.0, 0.75, 1.0, 0.0, 0.0]
+        );
         // Both of one class: all of it.
-        assert_eq!(plan().soft_labels(&[1, 1], 2).unwrap(), [0.0, 1.0, 0.0, 1.0]);
+        assert_eq!(
+            plan().soft_labels(&[1, 1], 2).unwrap(),
+            [0.0, 1.0, 0.0, 1.0]
+        );
         assert!(matches!(
             plan().soft_labels(&[2, 3], 3),
-            Err(AugmentError::Label { image: 1, label: 3, classes: 3 })
+            Err(AugmentError::Label {
+                image: 1,
+                label: 3,
+                classes: 3
+            })
         ));
         assert!(plan().soft_labels(&[2], 3).is_err());
     }
@@ -130,11 +177,51 @@ mod tests {
         let size = [2, 4, 4];
         assert!(plan().check(size).is_ok());
         assert!(plan().check([3, 4, 4]).is_err());
-        assert!(MixPlan { partner: vec![1, 2], ..plan() }.check(size).is_err());
-        assert!(MixPlan { lambda: vec![0.5, f32::NAN], ..plan() }.check(size).is_err());
-        assert!(MixPlan { lambda: vec![0.5], ..plan() }.check(size).is_err());
-        let outside = PixelBox { x0: 0, y0: 0, x1: 5, y1: 4 };
-        assert!(MixPlan { blend: Blend::Paste(vec![outside; 2]), ..plan() }.check(size).is_err());
-        assert!(MixPlan { blend: Blend::Paste(vec![PixelBox::EMPTY]), ..plan() }.check(size).is_err());
+        assert!(
+            MixPlan {
+                partner: vec![1, 2],
+                ..plan()
+            }
+            .check(size)
+            .is_err()
+        );
+        assert!(
+            MixPlan {
+                lambda: vec![0.5, f32::NAN],
+                ..plan()
+            }
+            .check(size)
+            .is_err()
+        );
+        assert!(
+            MixPlan {
+                lambda: vec![0.5],
+                ..plan()
+            }
+            .check(size)
+            .is_err()
+        );
+        let outside = PixelBox {
+            x0: 0,
+            y0: 0,
+            x1: 5,
+            y1: 4,
+        };
+        assert!(
+            MixPlan {
+                blend: Blend::Paste(vec![outside; 2]),
+                ..plan()
+            }
+            .check(size)
+            .is_err()
+        );
+        assert!(
+            MixPlan {
+                blend: Blend::Paste(vec![PixelBox::EMPTY]),
+                ..plan()
+            }
+            .check(size)
+            .is_err()
+        );
     }
 }

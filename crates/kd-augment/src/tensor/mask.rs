@@ -9,7 +9,11 @@ pub(super) fn paint(mask: &mut [bool], width: usize, area: PixelBox) {
     if area.is_empty() {
         return;
     }
-    for row in mask.chunks_exact_mut(width).take(area.rows().end).skip(area.rows().start) {
+    for row in mask
+        .chunks_exact_mut(width)
+        .take(area.rows().end)
+        .skip(area.rows().start)
+    {
         row[area.columns()].fill(true);
     }
 }

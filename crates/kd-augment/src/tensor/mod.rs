@@ -97,7 +97,11 @@ fn gathered(gathers: &[Option<Gather>], images: Tensor<4>) -> Tensor<4> {
         for y in 0..h {
             for x in 0..w {
                 let has_source = gather.window.contains(x, y);
-                let (sx, sy) = if has_source { gather.source(x, y) } else { (x, y) };
+                let (sx, sy) = if has_source {
+                    gather.source(x, y)
+                } else {
+                    (x, y)
+                };
                 indices.push((sy * w + sx) as i32);
                 outside[y * w + x] = !has_source;
             }
@@ -159,7 +163,9 @@ fn mixed(plan: &MixPlan, own: Tensor<4>) -> Tensor<4> {
 }
 
 fn normalised(images: Tensor<4>, affine: &Affine) -> Tensor<4> {
-    let Some(lines) = affine.lines() else { return images };
+    let Some(lines) = affine.lines() else {
+        return images;
+    };
     let device = images.device();
     let row = |values: Vec<f32>| {
         Tensor::<4>::from_data(TensorData::new(values, [1, lines.len(), 1, 1]), &device)
