@@ -225,8 +225,6 @@ proptest! {
     #[test]
     fn plans_and_augmentations_survive_serde(ops in image_ops(), mix in mixes(), key in keys(), shape in shapes()) {
         let ops = ops.with_mix(mix);
-        let text = serde_json::to_string(&ops).unwrap();
-        prop_assert_eq!(&serde_json::from_str::<Augmentation>(&text).unwrap(), &ops);
         let text = toml::to_string(&ops).unwrap();
         prop_assert_eq!(&toml::from_str::<Augmentation>(&text).unwrap(), &ops);
         let ids: Vec<u64> = (0..shape[0] as u64).collect();
@@ -307,7 +305,7 @@ fn what_does_not_fit_is_refused() {
 
 #[test]
 fn plans_from_elsewhere_are_looked_at() {
-    let read = serde_json::from_str::<Plan>;
+    let read = |text: &str| serde_json::from_str::<Plan>(text);
     let pixels = [0; 4];
     let images = Images::new(&pixels, [1, 1, 2, 2]).unwrap();
     for gather in [

@@ -98,7 +98,7 @@ pub fn mix(
     let [_, h, w] = shape;
     let size = elements(shape)?;
     plan.check([plan.len(), h, w])?;
-    if base.len() / size != plan.len() || base.len() % size != 0 {
+    if base.len() / size != plan.len() || !base.len().is_multiple_of(size) {
         let expected = plan.len().saturating_mul(size);
         return Err(AugmentError::Length {
             what: "base",
