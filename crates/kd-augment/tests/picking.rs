@@ -210,7 +210,7 @@ fn impossible_pools_are_refused() {
         .pick(base(), &key, &IDS, 0, nan)
         .unwrap_err();
     assert_eq!(refused, AugmentError::ScoreIsNan { index: 0 });
-    let short = |images: Tensor<4>| network(images).slice([0..3]);
+    let short = |images: Tensor<4>| network(images).narrow(0, 0, 3);
     assert!(matches!(
         CutMixPick::new().pick(base(), &key, &IDS, 0, short),
         Err(AugmentError::Shape { .. })

@@ -1,13 +1,16 @@
 //! The chain of one image, in u8.
 
 use crate::affine::Affine;
-use crate::plan::{Erase, Gather, Segment};
+use crate::plan::{Erase, Segment};
+
+use super::gather::gather;
 
 /// Scratch space for images of one shape.
 pub(super) struct Chain {
     shape: [usize; 3],
     pixels: Vec<u8>,
     spare: Vec<u8>,
+    mask: Vec<u8>,
 }
 
 impl Chain {
@@ -16,6 +19,7 @@ impl Chain {
             shape,
             pixels: Vec::new(),
             spare: Vec::new(),
+            mask: Vec::new(),
         }
     }
 
@@ -26,7 +30,9 @@ impl Chain {
         };
         self.pixels.resize(image.len(), 0);
         match first {
-            Segment::Gather(step) => gather(step, self.shape, image, &mut self.pixels),
+            Segment::Gather(step) => {
+                gather(step, self.shape, image, &mut self.pixels, &mut self.mask)
+            }
             Segment::Erase(step) => {
                 self.pixels.copy_from_slice(image);
                 erase(step, self.shape, &mut self.pixels);
@@ -36,45 +42,19 @@ impl Chain {
             match segment {
                 Segment::Gather(step) => {
                     self.spare.resize(image.len(), 0);
-                    gather(step, self.shape, &self.pixels, &mut self.spare);
+                    gather(
+                        step,
+                        self.shape,
+                        &self.pixels,
+                        &mut self.spare,
+                        &mut self.mask,
+                    );
                     core::mem::swap(&mut self.pixels, &mut self.spare);
                 }
                 Segment::Erase(step) => erase(step, self.shape, &mut self.pixels),
             }
         }
         &self.pixels
-    }
-}
-
-/// Moves whole runs of pixels, row by row.
-fn gather(step: &Gather, [_, h, w]: [usize; 3], input: &[u8], out: &mut [u8]) {
-    let window = step.window;
-    if window.is_empty() {
-        out.fill(0);
-        return;
-    }
-    let columns = window.columns();
-    // The run of source columns is the same in every row.
-    let (a, first_row) = step.source(columns.start, window.rows().start);
-    let (b, _) = step.source(columns.end - 1, 0);
-    let run = a.min(b)..a.max(b) + 1;
-    for (input, out) in input.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w)) {
-        out[..window.rows().start * w].fill(0);
-        out[window.rows().end * w..].fill(0);
-        let sources = input[first_row * w..].chunks_exact(w);
-        let targets = out[window.rows().start * w..window.rows().end * w].chunks_exact_mut(w);
-        for (source, target) in sources.zip(targets) {
-            target[..columns.start].fill(0);
-            target[columns.end..].fill(0);
-            let (source, target) = (&source[run.clone()], &mut target[columns.clone()]);
-            if step.mirror {
-                for (target, source) in target.iter_mut().zip(source.iter().rev()) {
-                    *target = *source;
-                }
-            } else {
-                target.copy_from_slice(source);
-            }
-        }
     }
 }
 

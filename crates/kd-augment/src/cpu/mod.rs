@@ -8,6 +8,7 @@
 //! exact and the weighted sum is rounded three times in f32.
 
 mod chain;
+mod gather;
 mod mix;
 
 use rayon::prelude::*;
