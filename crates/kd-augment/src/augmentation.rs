@@ -1,0 +1,260 @@
+//! What a recipe names.
+
+use core::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::augmenter::Augmenter;
+use crate::error::AugmentError;
+use crate::key::DrawKey;
+use crate::mix::{CutMix, Mix, Mixup};
+use crate::ops::{Cutout, HorizontalFlip, ImageOp, PadCrop};
+use crate::plan::Plan;
+
+/// An augmentation: operations on each image, in order, then at most one mix.
+///
+/// In a recipe it is a table, or the name of one of the [schemes](Augmentation::SCHEMES):
+///
+/// ```
+/// # use kd_augment::Augmentation;
+/// # #[derive(serde::Deserialize)]
+/// # struct Recipe { standard: Augmentation, mixed: Augmentation, named: Augmentation }
+/// # let recipe: Recipe = toml::from_str(r#"
+/// standard = { ops = [{ op = "pad_crop", pad = 4 }, { op = "horizontal_flip" }] }
+/// mixed = { mix = { op = "cutmix", alpha = 1.0, boxes = "inside" }, sharing = "batch" }
+/// named = "crop_flip"
+/// # "#).unwrap();
+/// # assert_eq!(recipe.standard, recipe.named);
+/// ```
+///
+/// This is a configuration: [`Augmentation::build`] checks it and gives the [`Augmenter`] that draws.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Augmentation {
+    /// What happens to each image by itself, in order.
+    pub ops: Vec<ImageOp>,
+    /// How images are mixed, last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
+    /// For whom parameters are drawn.
+    pub sharing: ParamSharing,
+}
+
+/// For whom the parameters of an operation are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParamSharing {
+    /// Each image gets its own.
+    #[default]
+    PerSample,
+    /// One draw for all images of a batch. The experiments on the standard deviation of the teacher's output were made
+    /// so, and their values depend on it.
+    Batch,
+}
+
+impl Augmentation {
+    /// The names that [`FromStr`] and recipes know.
+    pub const SCHEMES: [&str; 6] = ["identity", "flip", "crop_flip", "cutout", "mixup", "cutmix"];
+    const KNOWN: &str = "identity, flip, crop_flip, cutout, mixup, cutmix";
+
+    /// Nothing changes.
+    pub fn identity() -> Self {
+        Self::default()
+    }
+
+    /// Horizontal flip with probability 0.5.
+    pub fn flip() -> Self {
+        Self::identity().with_op(HorizontalFlip::default())
+    }
+
+    /// Pad-and-crop with zeros, then horizontal flip with probability 0.5: the standard of CIFAR with pad 4.
+    pub fn crop_flip(pad: usize) -> Self {
+        Self::identity()
+            .with_op(PadCrop::new(pad))
+            .with_op(HorizontalFlip::default())
+    }
+
+    /// One black square of side `length`.
+    pub fn cutout(length: usize) -> Self {
+        Self::identity().with_op(Cutout::new(length))
+    }
+
+    /// mixup with alpha 1.
+    pub fn mixup() -> Self {
+        Self::identity().with_mix(Mixup::default())
+    }
+
+    /// CutMix with alpha 1, clipping boxes, deranged partners.
+    pub fn cutmix() -> Self {
+        Self::identity().with_mix(CutMix::default())
+    }
+
+    /// Another operation after those there are.
+    #[must_use]
+    pub fn with_op(mut self, op: impl Into<ImageOp>) -> Self {
+        self.ops.push(op.into());
+        self
+    }
+
+    /// This mix, in place of any other.
+    #[must_use]
+    pub fn with_mix(mut self, mix: impl Into<Mix>) -> Self {
+        self.mix = Some(mix.into());
+        self
+    }
+
+    /// For whom parameters are drawn.
+    #[must_use]
+    pub fn with_sharing(mut self, sharing: ParamSharing) -> Self {
+        self.sharing = sharing;
+        self
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`AugmentError::OutOfRange`], naming field, value and range.
+    pub fn build(&self) -> Result<Augmenter, AugmentError> {
+        Augmenter::new(self)
+    }
+
+    /// [`Augmentation::build`], then [`Augmenter::sample`]: for a single batch.
+    ///
+    /// # Errors
+    /// Those of the two.
+    pub fn sample(
+        &self,
+        key: &DrawKey,
+        ids: &[u64],
+        batch_index: u64,
+        shape: [usize; 3],
+    ) -> Result<Plan, AugmentError> {
+        self.build()?.sample(key, ids, batch_index, shape)
+    }
+}
+
+impl FromStr for Augmentation {
+    type Err = AugmentError;
+
+    /// A scheme by its name, with the parameters of CIFAR-10: pad 4, cutout 16.
+    fn from_str(name: &str) -> Result<Self, AugmentError> {
+        Ok(match name {
+            "identity" => Self::identity(),
+            "flip" => Self::flip(),
+            "crop_flip" => Self::crop_flip(4),
+            "cutout" => Self::cutout(16),
+            "mixup" => Self::mixup(),
+            "cutmix" => Self::cutmix(),
+            _ => {
+                let found = name.to_owned();
+                return Err(AugmentError::UnknownScheme {
+                    found,
+                    known: Self::KNOWN,
+                });
+            }
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Augmentation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            #[serde(default)]
+            ops: Vec<ImageOp>,
+            #[serde(default)]
+            mix: Option<Mix>,
+            #[serde(default)]
+            sharing: ParamSharing,
+        }
+
+        struct NameOrTable;
+
+        impl<'de> de::Visitor<'de> for NameOrTable {
+            type Value = Augmentation;
+
+            fn expecting(&self, formatter: &mut core::fmt::Formatter) -> core::fmt::Result {
+                formatter.write_str("the name of a scheme, or a table with ops, mix and sharing")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Augmentation, E> {
+                name.parse().map_err(E::custom)
+            }
+
+            fn visit_map<M: de::MapAccess<'de>>(self, map: M) -> Result<Augmentation, M::Error> {
+                let Table { ops, mix, sharing } =
+                    Table::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(Augmentation { ops, mix, sharing })
+            }
+        }
+
+        deserializer.deserialize_any(NameOrTable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_scheme_has_its_name() {
+        for name in Augmentation::SCHEMES {
+            let scheme: Augmentation = name.parse().unwrap();
+            assert!(scheme.build().is_ok());
+            let quoted: Augmentation = serde_json::from_str(&format!("\"{name}\"")).unwrap();
+            assert_eq!(scheme, quoted);
+        }
+        assert_eq!(Augmentation::SCHEMES.join(", "), Augmentation::KNOWN);
+        let message = "cutmax".parse::<Augmentation>().unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "unknown augmentation 'cutmax', expected one of: identity, flip, crop_flip, cutout, mixup, cutmix"
+        );
+    }
+
+    #[test]
+    fn recipes_are_read_strictly() {
+        let read = |text: &str| {
+            #[derive(Deserialize)]
+            struct Recipe {
+                augmentation: Augmentation,
+            }
+            toml::from_str::<Recipe>(text).map(|recipe| recipe.augmentation)
+        };
+        let table =
+            read("augmentation = { ops = [{ op = 'horizontal_flip', p = 1 }], sharing = 'batch' }");
+        let expected = Augmentation::identity()
+            .with_op(HorizontalFlip { p: 1.0 })
+            .with_sharing(ParamSharing::Batch);
+        assert_eq!(table.unwrap(), expected);
+        assert_eq!(
+            read("[augmentation.mix]\nop = 'mixup'\nalpha = 0.2")
+                .unwrap()
+                .mix,
+            Some(
+                Mixup {
+                    alpha: 0.2,
+                    ..Mixup::default()
+                }
+                .into()
+            )
+        );
+        for (text, complaint) in [
+            ("augmentation = 'magic'", "unknown augmentation 'magic'"),
+            ("augmentation = { op = [] }", "unknown field `op`"),
+            (
+                "augmentation = { mix = { op = 'cutmix', beta = 1 } }",
+                "unknown field `beta`",
+            ),
+            (
+                "augmentation = { sharing = 'pairs' }",
+                "unknown variant `pairs`",
+            ),
+            ("augmentation = 3", "the name of a scheme, or a table"),
+        ] {
+            let message = read(text).unwrap_err().to_string();
+            assert!(message.contains(complaint), "{text}: {message}");
+        }
+    }
+}
