@@ -97,7 +97,7 @@ impl Axis {
         let size = tick.abs();
         if tick == 0.0 {
             "0".to_owned()
-        } else if size >= 1e6 || size < 1e-4 {
+        } else if !(1e-4..1e6).contains(&size) {
             minus(format!("{tick:e}"))
         } else if self.scale == Scale::Log {
             minus(tick_digits(tick))

@@ -11,6 +11,9 @@ const TOP: f64 = 34.0;
 const BOTTOM: f64 = 44.0;
 const NAMES_SHARE: f64 = 0.34;
 
+/// A row: its name, its value, and the interval (low, high) around it where there is one.
+pub type Bar<'a> = (&'a str, f64, Option<(f64, f64)>);
+
 /// Horizontal bars from zero, one a row in the order given, each with its value and, where there is one, a whisker over its interval
 /// (low, high).
 ///
@@ -21,7 +24,7 @@ const NAMES_SHARE: f64 = 0.34;
 pub fn bar_with_interval(
     title: &str,
     x_label: &str,
-    rows: &[(&str, f64, Option<(f64, f64)>)],
+    rows: &[Bar<'_>],
 ) -> Result<String, MetricError> {
     let bottom = TOP + ROW * rows.len().max(1) as f64;
     let label = format!("{title}: {x_label}");
@@ -49,7 +52,7 @@ struct Scale {
 }
 
 impl Scale {
-    fn new(rows: &[(&str, f64, Option<(f64, f64)>)]) -> Self {
+    fn new(rows: &[Bar<'_>]) -> Self {
         let widest = |texts: &mut dyn Iterator<Item = f64>| texts.fold(0.0, f64::max);
         let names = widest(&mut rows.iter().map(|row| text_width(row.0)));
         let values = widest(&mut rows.iter().map(|row| text_width(&written(row.1))));
@@ -87,7 +90,7 @@ impl Scale {
         &self,
         canvas: &mut Canvas<'_>,
         y: f64,
-        &(name, value, interval): &(&str, f64, Option<(f64, f64)>),
+        &(name, value, interval): &Bar<'_>,
     ) -> Result<(), MetricError> {
         let name = fit(name, self.left - 12.0);
         canvas.text(&name, (self.left - 10.0, y), Type::BODY.right())?;

@@ -1,10 +1,10 @@
 //! Curves over a common axis.
 
 use super::axis::Axis;
-use super::canvas::{Canvas, DASHES, Pen, SERIES, TEXT_SIZE, Type, figure, fit, text_width};
+use super::canvas::{Canvas, Pen, TEXT_SIZE, Type, figure, fit, text_width};
 use super::frame::Frame;
+use super::series::{Series, color, dashes};
 use super::spread::spread;
-use super::thin::thin;
 use crate::error::MetricError;
 
 const SIZE: [f64; 2] = [480.0, 300.0];
@@ -34,13 +34,6 @@ pub struct LineChart {
     y_label: String,
     log_y: bool,
     series: Vec<Series>,
-}
-
-#[derive(Clone, Debug)]
-struct Series {
-    name: String,
-    points: Vec<(f64, f64)>,
-    band: Vec<(f64, f64, f64)>,
 }
 
 impl LineChart {
@@ -106,10 +99,10 @@ impl LineChart {
             let frame = self.frame();
             self.draw_axes(canvas, &frame)?;
             for (index, series) in self.series.iter().enumerate() {
-                draw_band(canvas, &frame, series, index)?;
+                series.draw_band(canvas, &frame, index)?;
             }
             for (index, series) in self.series.iter().enumerate() {
-                draw_line(canvas, &frame, series, index)?;
+                series.draw_line(canvas, &frame, index)?;
             }
             self.draw_names(canvas, &frame)
         })
@@ -205,61 +198,6 @@ impl LineChart {
         }
         Ok(())
     }
-}
-
-fn color(index: usize) -> plotters::style::RGBColor {
-    SERIES[index % SERIES.len()]
-}
-
-fn dashes(index: usize) -> &'static [f64] {
-    DASHES[index % DASHES.len()]
-}
-
-/// Runs of values that are there, between gaps.
-fn runs<T: Copy>(values: &[Option<T>]) -> impl Iterator<Item = Vec<T>> + '_ {
-    values
-        .split(Option::is_none)
-        .filter(|run| !run.is_empty())
-        .map(|run| run.iter().flatten().copied().collect())
-}
-
-fn draw_line(
-    canvas: &mut Canvas<'_>,
-    frame: &Frame,
-    series: &Series,
-    index: usize,
-) -> Result<(), MetricError> {
-    let pen = Pen::new(color(index), 2.0);
-    let placed: Vec<_> = series.points.iter().map(|&p| frame.place(p)).collect();
-    for run in runs(&placed) {
-        match run[..] {
-            [alone] => canvas.disc(alone, 3.5, pen)?,
-            _ => canvas.dashed(&thin(&run), dashes(index), pen)?,
-        }
-    }
-    Ok(())
-}
-
-fn draw_band(
-    canvas: &mut Canvas<'_>,
-    frame: &Frame,
-    series: &Series,
-    index: usize,
-) -> Result<(), MetricError> {
-    let edges: Vec<_> = series
-        .band
-        .iter()
-        .map(|&(x, low, high)| Some((frame.place((x, low))?, frame.place((x, high))?)))
-        .collect();
-    for run in runs(&edges) {
-        let (low, high): (Vec<_>, Vec<_>) = run.into_iter().unzip();
-        let outline: Vec<_> = thin(&low)
-            .into_iter()
-            .chain(thin(&high).into_iter().rev())
-            .collect();
-        canvas.area(&outline, Pen::new(color(index), 0.0).alpha(0.16))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ mod dash;
 mod frame;
 mod line;
 mod reliability;
+mod series;
 mod spread;
 mod thin;
 
-pub use bars::bar_with_interval;
+pub use bars::{Bar, bar_with_interval};
 pub use line::LineChart;
 pub use reliability::reliability_diagram;
