@@ -1,1 +1,9 @@
-//! What the examples share: the common options and the JSON result.
+//! What the examples share: their common options, the data behind them, and how they end.
+
+mod config;
+mod data;
+mod result;
+
+pub use config::parse;
+pub use data::{CommonOptions, Sets, Statistics};
+pub use result::finish;

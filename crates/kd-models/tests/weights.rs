@@ -62,6 +62,17 @@ fn the_names_in_the_file_are_pytorch_s() {
 }
 
 #[test]
+fn equal_networks_are_equal_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str| {
+        let path = folder.path().join(name);
+        weights::save(&network(Architecture::ResNet8, 10, Shortcut::Padding), &path).unwrap();
+        std::fs::read(path).unwrap()
+    };
+    assert_eq!(write("a.safetensors"), write("b.safetensors"));
+}
+
+#[test]
 fn another_architecture_is_one_readable_report() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("resnet14.safetensors");

@@ -98,7 +98,7 @@ impl Checkpoint {
         };
         for (name, bytes) in files {
             write_durably(&self.new.join(name), bytes)?;
-            let digest = hex(&Sha256::digest(bytes));
+            let digest = hex(&Sha256::digest(&bytes[..]));
             state.sha256.insert((*name).to_string(), digest);
         }
         let json = serde_json::to_vec_pretty(&state)?;

@@ -176,34 +176,42 @@ impl Recipe {
         Self::from_table(parse_table(&text, &path.display().to_string())?)
     }
 
-    /// Change one key: `("optimizer.learning_rate", "0.1")`. The value is TOML; a word without quotes is a string.
+    /// Change keys, each `key=value`: `["epochs=60", "optimizer.learning_rate=0.1"]`. A value is TOML; a word without
+    /// quotes is a string. The outcome is checked once all are set.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Recipe`] when there is no such key or the value does not fit.
-    pub fn set(self, key: &str, value: &str) -> Result<Self, TrainError> {
-        let refuse = |reason: String| TrainError::Recipe {
-            place: key.to_string(),
+    /// [`TrainError::Recipe`] when there is no such key or a value does not fit.
+    pub fn with_overrides<T: AsRef<str>>(
+        self,
+        overrides: impl IntoIterator<Item = T>,
+    ) -> Result<Self, TrainError> {
+        let refuse = |place: &str, reason: String| TrainError::Recipe {
+            place: place.to_string(),
             reason,
         };
-        let value = format!("x = {value}")
-            .parse::<toml::Table>()
-            .ok()
-            .and_then(|mut table| table.remove("x"))
-            .unwrap_or_else(|| toml::Value::String(value.to_string()));
-        let mut table = toml::Table::try_from(&self).map_err(|e| refuse(e.to_string()))?;
-        let mut steps = key.split('.').peekable();
-        let mut node = &mut table;
-        while let Some(step) = steps.next() {
-            if steps.peek().is_none() {
-                node.insert(step.to_string(), value);
-                break;
+        let mut table = toml::Table::try_from(&self).map_err(|e| refuse("recipe", e.to_string()))?;
+        for item in overrides {
+            let item = item.as_ref();
+            let (key, value) = item
+                .split_once('=')
+                .ok_or_else(|| refuse(item, "expected `key=value`".into()))?;
+            let (key, value) = (key.trim(), value.trim());
+            let value = format!("x = {value}")
+                .parse::<toml::Table>()
+                .ok()
+                .and_then(|mut table| table.remove("x"))
+                .unwrap_or_else(|| toml::Value::String(value.to_string()));
+            let (path, last) = key.rsplit_once('.').unwrap_or(("", key));
+            let mut node = &mut table;
+            for step in path.split('.').filter(|step| !step.is_empty()) {
+                node = node
+                    .entry(step)
+                    .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+                    .as_table_mut()
+                    .ok_or_else(|| refuse(key, format!("`{step}` is not a table")))?;
             }
-            node = node
-                .entry(step)
-                .or_insert_with(|| toml::Value::Table(toml::Table::new()))
-                .as_table_mut()
-                .ok_or_else(|| refuse(format!("`{step}` is not a table")))?;
+            node.insert(last.to_string(), value);
         }
         Self::from_table(table)
     }
@@ -394,15 +402,22 @@ mod tests {
     #[test]
     fn keys_are_set_by_their_path() {
         let recipe = Recipe::default()
-            .set("optimizer.learning_rate", "0.2")
-            .unwrap()
-            .set("views.mixed.mix", "{ op = \"mixup\" }")
-            .unwrap()
-            .set("views.reduction", "mean")
+            .with_overrides([
+                "optimizer.learning_rate=0.2",
+                "views.mixed.mix = { op = \"mixup\" }",
+                "views.reduction=mean",
+            ])
             .unwrap();
         assert_eq!(recipe.optimizer.learning_rate, 0.2);
         assert!(recipe.views.mixed.is_some());
-        let error = Recipe::default().set("optimizer.lr", "0.2").unwrap_err();
-        assert!(error.to_string().contains("unknown field `lr`"), "{error}");
+        for (item, named) in [
+            ("optimizer.lr=0.2", "unknown field `lr`"),
+            ("epochs", "expected `key=value`"),
+            ("epochs.first=3", "`epochs` is not a table"),
+            ("epochs=many", "invalid type"),
+        ] {
+            let error = Recipe::default().with_overrides([item]).unwrap_err();
+            assert!(error.to_string().contains(named), "{item}: {error}");
+        }
     }
 }

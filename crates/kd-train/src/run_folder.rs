@@ -168,22 +168,15 @@ impl Appender {
     }
 
     fn append<T: Serialize>(&mut self, line: &T) -> Result<(), TrainError> {
-        let write = || -> std::io::Result<usize> {
-            let mut json = serde_json::to_vec(line)?;
-            json.push(b'\n');
-            self.file.write_all(&json)?;
-            Ok(json.len())
-        };
-        self.bytes += { write }().map_err(|e| TrainError::io(&self.path, e))? as u64;
-        Ok(())
+        let json = serde_json::to_vec(line).map_err(|e| TrainError::io(&self.path, e))?;
+        let written = self.file.write_all(&json).and_then(|()| self.file.write_all(b"\n"));
+        self.bytes += json.len() as u64 + 1;
+        written.map_err(|e| TrainError::io(&self.path, e))
     }
 
     fn flush(&mut self) -> Result<u64, TrainError> {
-        let flush = || {
-            self.file.flush()?;
-            self.file.get_ref().sync_data()
-        };
-        { flush }().map_err(|e| TrainError::io(&self.path, e))?;
+        let flushed = self.file.flush().and_then(|()| self.file.get_ref().sync_data());
+        flushed.map_err(|e| TrainError::io(&self.path, e))?;
         Ok(self.bytes)
     }
 

@@ -4,15 +4,22 @@ use std::path::{Path, PathBuf};
 
 use burn_store::burn_pack::Tensor as PackTensor;
 use burn_store::{ModuleStore, PytorchStore, SafetensorsStore};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::known;
 use crate::{Architecture, InputSpec, ModelError, Shortcut, Statistics};
 
-/// Header entry with the name of the architecture.
-pub(super) const ARCHITECTURE: &str = "kd.architecture";
-/// Header entry with the input spec, as JSON.
-pub(super) const INPUT_SPEC: &str = "kd.input_spec";
+/// The one entry that kd adds to the header: an [`About`] as JSON. One entry, since a header with several has no order, and
+/// equal networks are to be equal files.
+pub(super) const ENTRY: &str = "kd";
+
+/// What a file says of its network.
+#[derive(Serialize, Deserialize)]
+pub(super) struct About {
+    pub(super) architecture: Architecture,
+    pub(super) input_spec: InputSpec,
+}
 
 /// The largest safetensors header that is read: the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
@@ -105,21 +112,22 @@ impl WeightFile {
         let tensors = store.get_all_tensors().map_err(|e| self.malformed(e))?;
         self.tensors = tensors.values().cloned().collect();
         let metadata = self.safetensors_metadata()?;
-        if let Some(name) = metadata.get(ARCHITECTURE) {
-            self.architecture = Some(name.parse()?);
-        }
-        if let Some(json) = metadata.get(INPUT_SPEC) {
-            let spec: InputSpec = serde_json::from_str(json)
-                .map_err(|e| self.malformed(format!("`{INPUT_SPEC}`: {e}")))?;
-            spec.check()?;
-            self.input_spec = Some(spec);
+        if let Some(json) = metadata.get(ENTRY) {
+            let About {
+                architecture,
+                input_spec,
+            } = serde_json::from_str(json)
+                .map_err(|e| self.malformed(format!("header entry `{ENTRY}`: {e}")))?;
+            input_spec.check()?;
+            self.architecture = Some(architecture);
+            self.input_spec = Some(input_spec);
         }
         Ok(())
     }
 
     /// The string map in the header: eight bytes of length, then JSON.
     fn safetensors_metadata(&self) -> Result<BTreeMap<String, String>, ModelError> {
-        #[derive(serde::Deserialize)]
+        #[derive(Deserialize)]
         struct Header {
             #[serde(default, rename = "__metadata__")]
             metadata: BTreeMap<String, String>,

@@ -16,6 +16,7 @@ use burn::tensor::Device;
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, ModuleStore, SafetensorsStore};
 
 pub use file::WeightFile;
+use file::About;
 pub use mismatch::{Mismatch, Misshapen};
 
 use crate::classifier::Network;
@@ -96,7 +97,7 @@ pub fn load(mut classifier: Classifier, file: WeightFile) -> Result<Classifier, 
 }
 
 /// Write the network as safetensors with PyTorch's tensor names and layouts, and its architecture and [`InputSpec`] in
-/// the header (`kd.architecture`, `kd.input_spec`). An existing file is replaced only once the new one is complete.
+/// the header. Equal networks are equal files. An existing file is replaced only once the new one is complete.
 ///
 /// # Errors
 ///
@@ -106,12 +107,16 @@ pub fn save(classifier: &Classifier, path: &Path) -> Result<(), ModelError> {
         path: path.to_path_buf(),
         source,
     };
-    let spec = serde_json::to_string(classifier.input_spec()).map_err(|e| io(e.into()))?;
+    let about = serde_json::to_string(&About {
+        architecture: classifier.architecture(),
+        input_spec: classifier.input_spec().clone(),
+    })
+    .map_err(|e| io(e.into()))?;
     let mut store = SafetensorsStore::from_file(path)
         .overwrite(true)
         .skip_enum_variants(true)
-        .metadata(file::ARCHITECTURE, classifier.architecture().name())
-        .metadata(file::INPUT_SPEC, spec)
+        .clear_metadata()
+        .metadata(file::ENTRY, about)
         .with_key_remapping(r"downsample\.conv\.", "downsample.0.")
         .with_key_remapping(r"downsample\.bn\.", "downsample.1.")
         .with_to_adapter(BurnToPyTorchAdapter);
