@@ -1,2 +1,208 @@
-//! distill
-fn main() {}
+//! Distil a student from a teacher.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use kd::models::weights;
+use kd::prelude::*;
+use kd_examples::{CommonOptions, Sets, Statistics, finish, parse};
+use serde_json::{Value, json};
+
+/// Distil a student from a teacher: curves, checkpoints, the student's weights and a report in one folder
+#[derive(Parser)]
+#[command(after_help = "\
+Recipes:
+  ce             cross-entropy with the labels; no teacher
+  kd             0.1 CE + 0.9 KL on the original view (pad-and-crop, flip)
+  tlmixup        kd, and 0.9 KL on mixup images that the teacher labels
+  tlcutmix       kd, and 0.9 KL on CutMix images that the teacher labels
+  tlcutmix_pick  tlcutmix, on the half of twice as many that the teacher is least sure of
+  FILE.toml      a recipe of your own; `--print-recipe` shows every key with its value
+
+Examples:
+  distill --recipe ce --student resnet20 --epochs 6 --out runs/teacher                 (a teacher, on Shapes)
+  distill --teacher-weights runs/teacher/student.safetensors --epochs 6                (its student)
+  distill --data DIR --teacher resnet56 --teacher-weights resnet56.th --student resnet8 --limit 20000 --epochs 12
+  distill --resume --out runs/distill-resnet8-0 ...                                    (the same options: go on)
+
+Left behind in --out:
+  student.safetensors  weights with PyTorch's tensor names
+  report.html          curves, calibration, pictures of what the networks were shown
+  metrics.jsonl        every loss term; equal for equal runs, interrupted or not
+  recipe.toml, run.json, timing.jsonl, checkpoint/")]
+struct Options {
+    /// The network to learn from; not needed for files that name theirs, nor for the recipe `ce`
+    #[arg(long, value_name = "NAME")]
+    teacher: Option<Architecture>,
+
+    /// Weights of the teacher: .safetensors, or a PyTorch checkpoint (.pth, .pt, .th)
+    #[arg(long, value_name = "FILE")]
+    teacher_weights: Option<PathBuf>,
+
+    /// Input statistics of the teacher: imagenet, cifar10 or cifar100. By default those in the file, those that a
+    /// published checkpoint is known by, or those of the training set
+    #[arg(long, value_name = "NAME")]
+    teacher_statistics: Option<Statistics>,
+
+    /// The network to train
+    #[arg(
+        long,
+        visible_alias = "arch",
+        value_name = "NAME",
+        default_value = "resnet8"
+    )]
+    student: Architecture,
+
+    /// Weights that the student starts from, in place of fresh ones
+    #[arg(long, visible_alias = "student-weights", value_name = "FILE")]
+    weights: Option<PathBuf>,
+
+    /// What is asked of the student: a name (below) or a file
+    #[arg(long, value_name = "NAME|FILE.toml", default_value = "tlcutmix_pick")]
+    recipe: String,
+
+    /// Change a key of the recipe, e.g. --set optimizer.learning_rate=0.1; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Passes over the training set; short for --set epochs=N
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+
+    /// Print the recipe, every key with its value, and stop
+    #[arg(long)]
+    print_recipe: bool,
+
+    /// Go on with the run in --out, if there is one; the outcome is as if it had never been interrupted
+    #[arg(long)]
+    resume: bool,
+
+    /// Threads that assemble batches ahead; they change nothing but the speed
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    workers: usize,
+
+    #[command(flatten)]
+    common: CommonOptions,
+}
+
+fn main() -> ExitCode {
+    match parse::<Options>() {
+        Ok(options) => finish(options.common.json, run(&options)),
+        Err(error) => finish(false, Err(error)),
+    }
+}
+
+fn run(options: &Options) -> anyhow::Result<Value> {
+    let recipe = recipe(options)?;
+    if options.print_recipe {
+        print!("{}", recipe.to_toml());
+        return Ok(Value::Null);
+    }
+    let device = default_device()?;
+    let sets = options.common.sets()?;
+    let teacher = teacher(options, &recipe, &sets, &device)?;
+    let student = student(options, &sets, &device)?;
+    let name = format!("distill-{}-{}", options.student, options.common.seed);
+    let folder = options.common.folder(&name);
+
+    eprintln!(
+        "{} -> {} on {} images of {}, {} epochs; test on {}",
+        teacher
+            .as_ref()
+            .map_or("labels", |t| t.architecture().name()),
+        options.student,
+        sets.train.len(),
+        sets.name,
+        recipe.epochs,
+        sets.test.len()
+    );
+    let mut distiller = Distiller::new(recipe)?
+        .with_name(options.student.name())
+        .with_test_set(sets.test.clone())
+        .with_folder(&folder)
+        .with_resume(options.resume)
+        .with_workers(options.workers)
+        .with_progress(Progress::Auto);
+    if let Some(teacher) = &teacher {
+        distiller = distiller.with_teacher(teacher);
+    }
+    let outcome = distiller.run(student, &sets.train)?;
+
+    let weights = folder.join("student.safetensors");
+    weights::save(&outcome.student, &weights)?;
+    let test = outcome.evaluation.as_ref();
+    if let (Some(test), false) = (test, options.common.json) {
+        println!("{test}");
+    }
+    for file in outcome.report.iter().chain([&weights]) {
+        eprintln!("{}", file.display());
+    }
+    Ok(json!({
+        "example": "distill",
+        "data": sets.name,
+        "train_samples": sets.train.len(),
+        "teacher": teacher.as_ref().map(Classifier::architecture),
+        "student": options.student,
+        "epochs": outcome.history.len(),
+        "seed": options.common.seed,
+        "samples": test.map(|t| t.samples),
+        "top1": test.map(|t| t.top1),
+        "top5": test.map(|t| t.top5),
+        "nll": test.map(|t| t.nll),
+        "ece": test.map(|t| t.ece),
+        "kl_human": test.and_then(|t| t.kl_human),
+        "seconds": outcome.seconds,
+        "weights": weights,
+        "report": outcome.report,
+    }))
+}
+
+/// The recipe by name or from a file, with the seed and what was typed on top.
+fn recipe(options: &Options) -> anyhow::Result<Recipe> {
+    let recipe = match options.recipe.ends_with(".toml") {
+        true => Recipe::load(options.recipe.as_ref())?,
+        false => options.recipe.parse()?,
+    };
+    let seed = format!("seed={}", options.common.seed);
+    let epochs = options.epochs.map(|epochs| format!("epochs={epochs}"));
+    let typed = options.set.iter().cloned();
+    Ok(recipe.with_overrides([seed].into_iter().chain(epochs).chain(typed))?)
+}
+
+fn teacher(
+    options: &Options,
+    recipe: &Recipe,
+    sets: &Sets,
+    device: &Device,
+) -> anyhow::Result<Option<Classifier>> {
+    if !recipe.views.needs_teacher() {
+        return Ok(None);
+    }
+    let Some(path) = &options.teacher_weights else {
+        anyhow::bail!(
+            "recipe `{}` needs a teacher: give --teacher-weights FILE, or train one with --recipe ce",
+            options.recipe
+        );
+    };
+    let statistics = options.teacher_statistics.map(|statistics| statistics.0);
+    let spec = sets.input_spec()?;
+    Ok(Some(weights::restore(
+        path,
+        options.teacher,
+        &spec,
+        statistics,
+        device,
+    )?))
+}
+
+fn student(options: &Options, sets: &Sets, device: &Device) -> anyhow::Result<Classifier> {
+    let spec = sets.input_spec()?;
+    Ok(match &options.weights {
+        Some(path) => weights::restore(path, Some(options.student), &spec, None, device)?,
+        None => {
+            let config = ModelConfig::new(spec).with_seed(options.common.seed);
+            options.student.init(&config, device)
+        }
+    })
+}

@@ -95,7 +95,10 @@ fn run(options: &Options) -> anyhow::Result<Value> {
                         ("NLL", format!("{:.4} nats", report.nll)),
                         ("ECE", format!("{:.4}", report.ece)),
                     ])
-                    .svg(diagram, "Confidence against accuracy, 15 bins of equal width."),
+                    .svg(
+                        diagram,
+                        "Confidence against accuracy, 15 bins of equal width.",
+                    ),
             )
             .render();
         std::fs::create_dir_all(folder)?;

@@ -66,7 +66,11 @@ fn equal_networks_are_equal_files() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str| {
         let path = folder.path().join(name);
-        weights::save(&network(Architecture::ResNet8, 10, Shortcut::Padding), &path).unwrap();
+        weights::save(
+            &network(Architecture::ResNet8, 10, Shortcut::Padding),
+            &path,
+        )
+        .unwrap();
         std::fs::read(path).unwrap()
     };
     assert_eq!(write("a.safetensors"), write("b.safetensors"));

@@ -77,7 +77,10 @@ impl Checkpoint {
             reason: e.to_string(),
         };
         let files = [
-            (STUDENT, student.clone().into_record().into_bytes().map_err(record)?),
+            (
+                STUDENT,
+                student.clone().into_record().into_bytes().map_err(record)?,
+            ),
             (OPTIMIZER, optimizer.into_bytes().map_err(record)?),
         ];
         let result = self.replace(&files, position);

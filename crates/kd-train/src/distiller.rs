@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use burn::optim::momentum::MomentumConfig;
 use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use kd_data::{ImageSet, Loader, LoaderConfig};
 use kd_metrics::EvaluationReport;
@@ -16,9 +16,9 @@ use crate::objective::Objective;
 use crate::presenter::{ForwardCounts, Presenter};
 use crate::progress::{Progress, Task, duration};
 use crate::recipe::{OptimizerRecipe, Recipe};
+use crate::report;
 use crate::run_folder::{Identity, RunFolder};
 use crate::teacher::Teacher;
-use crate::report;
 
 /// Trains a student as a [`Recipe`] says, with a teacher or without.
 ///
@@ -193,8 +193,14 @@ impl Distiller {
         if self.recipe.views.needs_teacher() && self.teacher.is_none() {
             return Err(TrainError::NoTeacher);
         }
-        let sets = [("training", Some(train_set)), ("test", self.test_set.as_ref())];
-        for (name, set) in sets.into_iter().filter_map(|(name, set)| Some((name, set?))) {
+        let sets = [
+            ("training", Some(train_set)),
+            ("test", self.test_set.as_ref()),
+        ];
+        for (name, set) in sets
+            .into_iter()
+            .filter_map(|(name, set)| Some((name, set?)))
+        {
             fits("student", student.input_spec(), name, set)?;
             if let Some(teacher) = &self.teacher {
                 fits("teacher", teacher.input_spec(), name, set)?;
@@ -220,8 +226,8 @@ fn optimizer(recipe: &OptimizerRecipe) -> ModuleOptimizer {
             .with_dampening(0.0)
             .with_nesterov(recipe.nesterov)
     });
-    let decay = (recipe.weight_decay > 0.0)
-        .then(|| WeightDecayConfig::new(recipe.weight_decay as f32));
+    let decay =
+        (recipe.weight_decay > 0.0).then(|| WeightDecayConfig::new(recipe.weight_decay as f32));
     SgdConfig::new()
         .with_momentum(momentum)
         .with_weight_decay(decay)
@@ -338,7 +344,12 @@ impl<S: Classify + 'static> Run<'_, S> {
             train: self.position.sums.mean(),
             test: self.evaluation.as_ref().map(TestRecord::from),
         };
-        task.say(&describe(&self.distiller.name, recipe.epochs, &record, seconds));
+        task.say(&describe(
+            &self.distiller.name,
+            recipe.epochs,
+            &record,
+            seconds,
+        ));
         self.history.push(record.clone());
         let steps = self.position.step - first_step;
         self.position = Position {

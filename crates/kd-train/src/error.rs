@@ -28,7 +28,9 @@ pub enum TrainError {
         found: String,
     },
     /// A term of the loss is not a finite number. The step was not applied.
-    #[error("the loss term `{term}` is {value} at epoch {epoch}, step {step}; the step was not applied")]
+    #[error(
+        "the loss term `{term}` is {value} at epoch {epoch}, step {step}; the step was not applied"
+    )]
     NonFinite {
         /// The term.
         term: &'static str,
@@ -62,7 +64,9 @@ pub enum TrainError {
         reason: String,
     },
     /// A run cannot go on with another recipe, other data or another network.
-    #[error("{path}: cannot be resumed: {what} differs from that of the run (run: {expected}, now: {found})")]
+    #[error(
+        "{path}: cannot be resumed: {what} differs from that of the run (run: {expected}, now: {found})"
+    )]
     Resume {
         /// The run folder.
         path: PathBuf,

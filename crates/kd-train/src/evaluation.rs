@@ -114,7 +114,8 @@ pub(crate) fn fits(
     name: &'static str,
     set: &ImageSet,
 ) -> Result<(), TrainError> {
-    let describe = |size: [usize; 3], classes: usize| format!("{size:?} images of {classes} classes");
+    let describe =
+        |size: [usize; 3], classes: usize| format!("{size:?} images of {classes} classes");
     let expected = describe(spec.size, spec.classes());
     let found = describe(set.shape(), set.classes());
     match expected == found {

@@ -94,7 +94,10 @@ impl Objective {
                 loss.add("ce", ce, term);
             }
             if kl > 0.0 {
-                #[expect(clippy::expect_used, reason = "documented: the caller brings the logits")]
+                #[expect(
+                    clippy::expect_used,
+                    reason = "documented: the caller brings the logits"
+                )]
                 let teacher = views.teacher_original.clone().expect("teacher logits");
                 loss.add("kl", kl, self.kl.forward(logits, teacher));
             }
@@ -116,7 +119,10 @@ impl Loss {
     /// The weighted sum, with the graph behind it. `None` where no term has a weight.
     pub fn total(&self) -> Option<Tensor<1>> {
         let weighted = |(_, weight, term): &(_, f64, Tensor<1>)| term.clone().mul_scalar(*weight);
-        self.terms.iter().map(weighted).reduce(|sum, term| sum + term)
+        self.terms
+            .iter()
+            .map(weighted)
+            .reduce(|sum, term| sum + term)
     }
 
     /// Bring the values to the host, in one transfer.

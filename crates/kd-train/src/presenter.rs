@@ -77,7 +77,9 @@ impl Presenter {
             Some((view, mixer)) => {
                 let teacher = teacher.ok_or(TrainError::NoTeacher)?;
                 let key = key.view(MIXED);
-                Some(self.mixed(view, mixer, &key, batch, &original, teacher, student, counts)?)
+                Some(self.mixed(
+                    view, mixer, &key, batch, &original, teacher, student, counts,
+                )?)
             }
             None => None,
         };

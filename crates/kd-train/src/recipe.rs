@@ -152,9 +152,18 @@ impl Recipe {
     pub const NAMED: [(&str, &str); 5] = [
         ("ce", "cross-entropy with the labels; no teacher"),
         ("kd", "0.1 CE + 0.9 KL on the original view"),
-        ("tlmixup", "kd, and 0.9 KL on mixup images that the teacher labels"),
-        ("tlcutmix", "kd, and 0.9 KL on CutMix images that the teacher labels"),
-        ("tlcutmix_pick", "tlcutmix, on the half of twice as many that the teacher is least sure of"),
+        (
+            "tlmixup",
+            "kd, and 0.9 KL on mixup images that the teacher labels",
+        ),
+        (
+            "tlcutmix",
+            "kd, and 0.9 KL on CutMix images that the teacher labels",
+        ),
+        (
+            "tlcutmix_pick",
+            "tlcutmix, on the half of twice as many that the teacher is least sure of",
+        ),
     ];
 
     /// Read a recipe. What it says is checked.
@@ -190,7 +199,8 @@ impl Recipe {
             place: place.to_string(),
             reason,
         };
-        let mut table = toml::Table::try_from(&self).map_err(|e| refuse("recipe", e.to_string()))?;
+        let mut table =
+            toml::Table::try_from(&self).map_err(|e| refuse("recipe", e.to_string()))?;
         for item in overrides {
             let item = item.as_ref();
             let (key, value) = item
@@ -285,10 +295,12 @@ impl Recipe {
     }
 
     fn from_table(table: toml::Table) -> Result<Self, TrainError> {
-        let recipe: Self = table.try_into().map_err(|e: toml::de::Error| TrainError::Recipe {
-            place: "recipe".into(),
-            reason: e.message().to_string(),
-        })?;
+        let recipe: Self = table
+            .try_into()
+            .map_err(|e: toml::de::Error| TrainError::Recipe {
+                place: "recipe".into(),
+                reason: e.message().to_string(),
+            })?;
         recipe.check()?;
         Ok(recipe)
     }
@@ -300,10 +312,11 @@ fn parse_table(text: &str, place: &str) -> Result<toml::Table, TrainError> {
         place: place.to_string(),
         reason: e.to_string(),
     })?;
-    text.parse().map_err(|e: toml::de::Error| TrainError::Recipe {
-        place: place.to_string(),
-        reason: e.to_string(),
-    })
+    text.parse()
+        .map_err(|e: toml::de::Error| TrainError::Recipe {
+            place: place.to_string(),
+            reason: e.to_string(),
+        })
 }
 
 impl FromStr for Recipe {
@@ -391,7 +404,10 @@ mod tests {
             ("[views.original]\nweight = 1", "unknown field `weight`"),
             ("epochs = 0", "epochs: is 0, expected at least 1"),
             ("[optimizer]\nmomentum = 1.0", "optimizer.momentum: is 1"),
-            ("[schedule]\nmilestones = [0.5, 0.25]", "schedule.milestones: is 0.25"),
+            (
+                "[schedule]\nmilestones = [0.5, 0.25]",
+                "schedule.milestones: is 0.25",
+            ),
             ("[views]\ntemperature = 0", "views.temperature"),
         ] {
             let error = Recipe::parse(text).unwrap_err().to_string();

@@ -117,8 +117,14 @@ fn outcome(facts: &Facts) -> Section {
         ("epochs", facts.history.len().to_string()),
         ("training time", duration(seconds)),
         ("images trained on", sum(|t| t.student_images).to_string()),
-        ("images scored by the student", sum(|t| t.student_scored_images).to_string()),
-        ("images shown to the teacher", sum(|t| t.teacher_images).to_string()),
+        (
+            "images scored by the student",
+            sum(|t| t.student_scored_images).to_string(),
+        ),
+        (
+            "images shown to the teacher",
+            sum(|t| t.teacher_images).to_string(),
+        ),
         ("weight of CE", weights.ce.to_string()),
         ("weight of KL, original view", weights.kl.to_string()),
         ("weight of KL, mixed view", weights.kl_mixed.to_string()),
@@ -168,8 +174,14 @@ fn curves(facts: &Facts) -> Result<Section, TrainError> {
         let likelihood = LineChart::new("Test likelihood", "epoch", "nats")
             .series("NLL", points(&|record| record.test.map(|test| test.nll)));
         section = section
-            .svg(accuracy.render()?, "Share of test images whose label has the largest logit.")
-            .svg(likelihood.render()?, "Mean negative log-likelihood of the labels.");
+            .svg(
+                accuracy.render()?,
+                "Share of test images whose label has the largest logit.",
+            )
+            .svg(
+                likelihood.render()?,
+                "Mean negative log-likelihood of the labels.",
+            );
     }
     Ok(section.svg(rate.render()?, "As applied, on a logarithmic axis."))
 }

@@ -55,8 +55,8 @@ impl RunFolder {
             (true, true) => compare(path, recipe, identity)?,
             (false, _) => {
                 write_atomically(&path.join("recipe.toml"), recipe.to_toml().as_bytes())?;
-                let json = serde_json::to_vec_pretty(identity)
-                    .map_err(|e| TrainError::io(&about, e))?;
+                let json =
+                    serde_json::to_vec_pretty(identity).map_err(|e| TrainError::io(&about, e))?;
                 write_atomically(&about, &json)?;
             }
         }
@@ -122,8 +122,7 @@ fn compare(path: &Path, recipe: &Recipe, identity: &Identity) -> Result<(), Trai
     }
     let about = path.join("run.json");
     let text = fs::read(&about).map_err(|e| TrainError::io(&about, e))?;
-    let of_run: Identity =
-        serde_json::from_slice(&text).map_err(|e| TrainError::io(&about, e))?;
+    let of_run: Identity = serde_json::from_slice(&text).map_err(|e| TrainError::io(&about, e))?;
     let none = || "none".to_string();
     let parts = [
         (
@@ -169,13 +168,19 @@ impl Appender {
 
     fn append<T: Serialize>(&mut self, line: &T) -> Result<(), TrainError> {
         let json = serde_json::to_vec(line).map_err(|e| TrainError::io(&self.path, e))?;
-        let written = self.file.write_all(&json).and_then(|()| self.file.write_all(b"\n"));
+        let written = self
+            .file
+            .write_all(&json)
+            .and_then(|()| self.file.write_all(b"\n"));
         self.bytes += json.len() as u64 + 1;
         written.map_err(|e| TrainError::io(&self.path, e))
     }
 
     fn flush(&mut self) -> Result<u64, TrainError> {
-        let flushed = self.file.flush().and_then(|()| self.file.get_ref().sync_data());
+        let flushed = self
+            .file
+            .flush()
+            .and_then(|()| self.file.get_ref().sync_data());
         flushed.map_err(|e| TrainError::io(&self.path, e))?;
         Ok(self.bytes)
     }

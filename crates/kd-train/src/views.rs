@@ -161,7 +161,8 @@ impl ViewPlan {
             return refuse("views", reason);
         }
         if self.original.augmentation.mix.is_some() {
-            let reason = "has a mix, expected image operations alone; a mix belongs to `views.mixed`";
+            let reason =
+                "has a mix, expected image operations alone; a mix belongs to `views.mixed`";
             return refuse("views.original.augmentation", reason.into());
         }
         if let Err(error) = self.original.augmentation.build() {

@@ -37,7 +37,9 @@ pub mod prelude {
     pub use crate::device::default_device;
     pub use crate::losses::{KdLossConfig, KlLossConfig, divergence};
     pub use crate::metrics::{EvaluationConfig, Report, Section};
-    pub use crate::models::{Architecture, Classifier, Classify, InputSpec, ModelConfig, Statistics};
+    pub use crate::models::{
+        Architecture, Classifier, Classify, InputSpec, ModelConfig, Statistics,
+    };
     pub use crate::train::{Distiller, Progress, Recipe, evaluate, rank_augmentations};
     pub use burn::module::Module;
     pub use burn::tensor::{Device, Int, Tensor};

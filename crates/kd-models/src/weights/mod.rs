@@ -15,8 +15,8 @@ use std::path::Path;
 use burn::tensor::Device;
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, ModuleStore, SafetensorsStore};
 
-pub use file::WeightFile;
 use file::About;
+pub use file::WeightFile;
 pub use mismatch::{Mismatch, Misshapen};
 
 use crate::classifier::Network;

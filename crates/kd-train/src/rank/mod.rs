@@ -6,7 +6,9 @@ mod scheme;
 use std::time::Instant;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use kd_augment::{Affine, Augmentation, Augmenter, DrawKey, Images, Mixer, ParamSharing, cpu, tensor};
+use kd_augment::{
+    Affine, Augmentation, Augmenter, DrawKey, Images, Mixer, ParamSharing, cpu, tensor,
+};
 use kd_core::divergence;
 use kd_data::{Batch, ImageSet, LoaderConfig};
 use kd_metrics::{Bootstrap, ReferenceWindow, ReferenceWindowConfig, TStddev};
@@ -167,9 +169,7 @@ pub fn rank_augmentations<T: Classify + 'static>(
     let place = |row: &RankRow| config.sharing.iter().position(|s| *s == row.sharing);
     rows.sort_by(|a, b| {
         let value = |row: &RankRow| row.result.value;
-        place(a)
-            .cmp(&place(b))
-            .then(value(a).total_cmp(&value(b)))
+        place(a).cmp(&place(b)).then(value(a).total_cmp(&value(b)))
     });
     Ok(RankReport {
         rows,
@@ -220,7 +220,13 @@ impl Base {
         let plan = standard.sample(key, &batch.ids, batch.index as u64, images.image_shape())?;
         let mut pixels = vec![0; batch.images.len()];
         cpu::apply_u8(&plan, images, &mut pixels)?;
-        let images = to_tensor(&Augmentation::identity().build()?, key, &pixels, batch, device)?;
+        let images = to_tensor(
+            &Augmentation::identity().build()?,
+            key,
+            &pixels,
+            batch,
+            device,
+        )?;
         Ok(Self { pixels, images })
     }
 }

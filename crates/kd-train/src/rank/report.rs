@@ -127,7 +127,10 @@ impl RankReport {
             );
         }
         let cost = Section::new("What it took").numbers([
-            ("images shown to the teacher", self.teacher_images.to_string()),
+            (
+                "images shown to the teacher",
+                self.teacher_images.to_string(),
+            ),
             ("time", duration(self.seconds)),
             ("of it in the teacher", duration(self.teacher_seconds)),
             ("images behind a mean", self.rows_per_mean.to_string()),

@@ -34,7 +34,10 @@ impl Scheme {
     /// Every scheme that has a name.
     pub fn all() -> Vec<Self> {
         // The names are those that `from_str` knows; a test says so.
-        Self::NAMES.iter().filter_map(|name| name.parse().ok()).collect()
+        Self::NAMES
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect()
     }
 
     /// An augmentation of your own: image operations, or a mix. With both, the mix is on top of the operations.
