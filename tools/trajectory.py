@@ -19,7 +19,7 @@ from resnet import BatchNorm, ResNet
 OUT = Path(__file__).parent.parent / "crates/kd-train/tests/fixtures/trajectory.json"
 STEPS, BATCH, TAU = 50, 16, 4.0
 LR, DROP_AFTER = 0.05, 30
-DECAY = float(np.float32(5e-4))
+MOMENTUM, DECAY = float(np.float32(0.9)), float(np.float32(5e-4))  # as single-precision optimisers hold them
 MODES = {
     "ce": {"ce": 1.0},
     "kd": {"ce": 0.1, "kl": 0.9},
@@ -54,7 +54,7 @@ def train(mode, nesterov, dtype):
     teacher = formula.fill(ResNet(14), "teacher", True).to(dtype).eval()
     see = lambda pixels: student(formula.normalise(pixels, formula.CIFAR))
     ask = lambda pixels: teacher(formula.normalise(pixels, formula.IMAGENET)).detach()
-    sgd = torch.optim.SGD(student.parameters(), lr=LR, momentum=0.9, weight_decay=DECAY, nesterov=nesterov)
+    sgd = torch.optim.SGD(student.parameters(), lr=LR, momentum=MOMENTUM, weight_decay=DECAY, nesterov=nesterov)
     losses, first = [], None
     for step in range(STEPS):
         for group in sgd.param_groups:
