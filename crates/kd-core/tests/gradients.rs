@@ -1,4 +1,4 @@
-//! Gradients against central finite differences in float64.
+//! Gradients against central finite differences in float64, and the gradient that a target must not get.
 //!
 //! With the step h = 1e-5 the difference quotient is off by h^2/6 f''' (about 1e-10 here) and by rounding, 1e-16 |f| / h (about
 //! 1e-10 for losses up to 16): the bound is 1e-8.
@@ -102,4 +102,41 @@ fn divergences() {
     check("KL of probabilities", |x| {
         divergence::kl_probs(p(&x.device().inner()), divergence::log_softmax(x, 2.0)).mean()
     });
+}
+
+/// Targets from the inner device, the autodiff device and one with another checkpointing strategy give the same
+/// number and the same gradient, and get none themselves.
+#[test]
+fn a_target_is_a_constant_wherever_it_comes_from() {
+    let inner = Device::flex();
+    let plain = inner.clone().autodiff();
+    let checkpointing = inner.clone().autodiff().gradient_checkpointing();
+    let values = [[1.0, -2.0, 0.5], [0.0, 0.1, 3.0]];
+    for student_device in [&inner, &plain, &checkpointing] {
+        let mut found = Vec::new();
+        for teacher_device in [&inner, &plain, &checkpointing] {
+            let student =
+                Tensor::<2>::from_data([[0.2, 0.1, 0.0], [1.0, -1.0, 0.3]], student_device);
+            let teacher = Tensor::<2>::from_data(values, teacher_device);
+            if !student_device.is_autodiff() {
+                found.push((divergence::kl(teacher, student, 2.0).into_data(), None));
+                continue;
+            }
+            let student = student.require_grad();
+            let teacher = if teacher_device.is_autodiff() {
+                teacher.require_grad()
+            } else {
+                teacher
+            };
+            let loss = divergence::kl(teacher.clone() * 1.0, student.clone(), 2.0);
+            let gradients = loss.sum().backward();
+            assert!(teacher.grad(&gradients).is_none());
+            let gradient = student.grad(&gradients).unwrap().into_data();
+            found.push((
+                divergence::kl(teacher, student, 2.0).inner().into_data(),
+                Some(gradient),
+            ));
+        }
+        assert!(found.iter().all(|f| f == &found[0]), "{found:?}");
+    }
 }
