@@ -1,8 +1,6 @@
 use std::sync::{Arc, OnceLock};
 
-use sha2::{Digest as _, Sha256};
-
-use crate::{ChannelStatistics, DataError, soft_labels};
+use crate::{ChannelStatistics, DataError, fingerprint, soft_labels};
 
 /// A labelled set of images of one size, planar bytes in memory.
 ///
@@ -189,7 +187,9 @@ impl ImageSet {
     ///
     /// Computed once and kept.
     pub fn fingerprint(&self) -> String {
-        self.fingerprint.get_or_init(|| self.digest()).clone()
+        self.fingerprint
+            .get_or_init(|| fingerprint::of(self))
+            .clone()
     }
 
     /// Copies of the pixels, labels and soft labels at `indices`, all of which are below `len`.
@@ -210,35 +210,12 @@ impl ImageSet {
     fn image_size(&self) -> usize {
         self.shape.iter().product()
     }
-
-    /// Every part is preceded by its length, so that no two sets give the same bytes.
-    fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        let length = |hash: &mut Sha256, value: usize| hash.update((value as u64).to_le_bytes());
-        self.shape.iter().for_each(|&side| length(&mut hash, side));
-        length(&mut hash, self.classes());
-        for name in self.class_names() {
-            length(&mut hash, name.len());
-            hash.update(name);
-        }
-        length(&mut hash, self.len);
-        for label in self.labels() {
-            hash.update(label.to_le_bytes());
-        }
-        length(&mut hash, self.soft_labels().map_or(0, <[f32]>::len));
-        for value in self.soft_labels().unwrap_or_default() {
-            hash.update(value.to_le_bytes());
-        }
-        hash.update(self.pixels());
-        hash.finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn names(count: usize) -> Vec<String> {
@@ -312,40 +289,5 @@ mod tests {
         assert_eq!(subset.labels(), &[1, 0, 1]);
         let error = first.subset(&[0, 2]).unwrap_err();
         assert_eq!(error.to_string(), "image 2 of a set of 2");
-    }
-
-    #[test]
-    fn the_fingerprint_covers_everything() {
-        let set = three();
-        let same = ImageSet::new((0..12).collect(), [2, 1, 2], vec![0, 1, 1], names(2)).unwrap();
-        assert_eq!(set.fingerprint(), same.fingerprint());
-        let with = |pixels: Vec<u8>, shape, labels, names| {
-            ImageSet::new(pixels, shape, labels, names)
-                .unwrap()
-                .fingerprint()
-        };
-        let pixels: Vec<u8> = (0..12).collect();
-        let mut changed = pixels.clone();
-        changed[11] ^= 1;
-        let soft = three().with_soft_labels(vec![0.5; 6]).unwrap();
-        let all = [
-            set.fingerprint(),
-            with(changed, [2, 1, 2], vec![0, 1, 1], names(2)),
-            with(pixels.clone(), [1, 2, 2], vec![0, 1, 1], names(2)),
-            with(pixels.clone(), [2, 1, 2], vec![0, 1, 0], names(2)),
-            with(pixels.clone(), [2, 1, 2], vec![0, 1, 1], names(3)),
-            with(
-                pixels,
-                [2, 1, 2],
-                vec![0, 1, 1],
-                vec!["class 0c".into(), "lass 1".into()],
-            ),
-            set.take(2).fingerprint(),
-            soft.fingerprint(),
-        ];
-        for (index, one) in all.iter().enumerate() {
-            assert_eq!(one.len(), 64);
-            assert!(!all[..index].contains(one), "{index}");
-        }
     }
 }

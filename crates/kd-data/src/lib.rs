@@ -24,6 +24,7 @@
 
 mod cifar;
 mod error;
+mod fingerprint;
 mod image_set;
 mod loader;
 mod shapes;

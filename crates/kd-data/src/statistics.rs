@@ -54,6 +54,8 @@ fn sums(set: &ImageSet, channel: usize, plane: usize) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

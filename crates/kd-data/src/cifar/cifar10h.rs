@@ -15,8 +15,9 @@ const COUNTS: &str = "cifar10h-counts.npy";
 const IMAGES: usize = 10_000;
 const CLASSES: usize = 10;
 const VALUE_BYTES: u64 = (IMAGES * CLASSES * 8) as u64;
-/// The most that the values and any sensible header take.
-const SIZE_LIMIT: u64 = VALUE_BYTES + (1 << 16);
+/// The most that a header may take: numpy writes 128 bytes, and a parser that calls itself must not meet more.
+const HEADER_LIMIT: usize = 1024;
+const SIZE_LIMIT: u64 = VALUE_BYTES + HEADER_LIMIT as u64;
 const EXPECTED: &str = "10000x10 values in C order of type f64 or i64";
 
 /// Reads the human label distributions: 10,000 rows of 10 probabilities, row *i* for test image *i* in the order of the *python*
@@ -33,6 +34,7 @@ const EXPECTED: &str = "10000x10 values in C order of type f64 or i64";
 pub fn load(path: &Path) -> Result<Vec<f32>, DataError> {
     let file = find(path)?;
     let bytes = read(&file)?;
+    check_header_size(&bytes).map_err(damaged(&file))?;
     let mut values = &bytes[..];
     let header = NpyHeader::from_reader(&mut values).map_err(damaged(&file))?;
     let counts = is_counts(&header, &file)?;
@@ -89,6 +91,22 @@ fn read(file: &Path) -> Result<Vec<u8>, DataError> {
         });
     }
     Ok(bytes)
+}
+
+/// Refuses a header that says that it is longer than any for this array; whatever else is wrong, the parser tells.
+fn check_header_size(bytes: &[u8]) -> io::Result<()> {
+    // Six bytes of magic, two of version, then the length: two bytes in version 1, four in later ones.
+    let length = match bytes {
+        [_, _, _, _, _, _, 1, _, a, b, ..] => u32::from_le_bytes([*a, *b, 0, 0]),
+        [_, _, _, _, _, _, _, _, a, b, c, d, ..] => u32::from_le_bytes([*a, *b, *c, *d]),
+        _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+    };
+    if length as usize <= HEADER_LIMIT {
+        Ok(())
+    } else {
+        let message = format!("the header says that it has {length} bytes");
+        Err(io::Error::other(message))
+    }
 }
 
 /// Whether the array holds counts; an error when it holds neither counts nor probabilities.

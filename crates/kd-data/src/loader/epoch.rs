@@ -147,6 +147,12 @@ mod tests {
     }
 
     #[test]
+    fn an_epoch_can_move_to_another_thread() {
+        fn check<T: Send>(_: &T) {}
+        check(&loader(0, 0).epoch(0));
+    }
+
+    #[test]
     fn dropping_in_mid_epoch_ends_the_threads() {
         for prefetch in [0, 1, 5] {
             let mut epoch = loader(3, prefetch).epoch(0);

@@ -123,6 +123,8 @@ fn wrong(setting: &'static str, expected: &'static str, found: &dyn std::fmt::De
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

@@ -103,11 +103,11 @@ mod tests {
 
     #[test]
     fn a_flip_keeps_every_outline() {
-        for label in 0..NAMES.len() {
+        for (label, name) in NAMES.iter().enumerate() {
             for [x, y] in grid() {
                 let (here, there) = (distance(label, [x, y]), distance(label, [-x, y]));
                 // Rounded corner coordinates: a thousandth of the radius is far below a pixel.
-                assert!((here - there).abs() < 2e-3, "{} at {x}, {y}", NAMES[label]);
+                assert!((here - there).abs() < 2e-3, "{name} at {x}, {y}");
             }
         }
     }
@@ -147,17 +147,12 @@ mod tests {
 
     #[test]
     fn no_two_outlines_are_the_same() {
-        for one in 0..NAMES.len() {
-            for other in 0..one {
+        for (one, name) in NAMES.iter().enumerate() {
+            for (other, other_name) in NAMES[..one].iter().enumerate() {
                 let differing = grid()
                     .filter(|&p| (distance(one, p) < 0.0) != (distance(other, p) < 0.0))
                     .count();
-                assert!(
-                    differing as f32 * 0.0016 > 0.25,
-                    "{} and {}",
-                    NAMES[one],
-                    NAMES[other]
-                );
+                assert!(differing as f32 * 0.0016 > 0.25, "{name} and {other_name}");
             }
         }
     }
