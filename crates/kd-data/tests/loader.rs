@@ -54,7 +54,7 @@ struct Golden {
 
 #[test]
 fn orders_agree_with_another_implementation() {
-    let golden: Vec<Golden> = serde_json::from_str(include_str!("golden/order.json")).unwrap();
+    let golden: Vec<Golden> = serde_json::from_str(include_str!("fixtures/order.json")).unwrap();
     assert_eq!(golden.len(), 5);
     for case in golden {
         let config = LoaderConfig::new(4).with_seed(case.seed);

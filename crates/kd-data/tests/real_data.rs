@@ -2,55 +2,28 @@
 //!
 //! Without `KD_DATA` they are reported as ignored; with `KD_REQUIRE_DATA=1` they then fail.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-use std::path::{Path, PathBuf};
+#[path = "common/real_data.rs"]
+mod real_data;
+
+use std::path::Path;
 use std::process::ExitCode;
 
 use kd_data::{ImageSet, Split, cifar10, cifar10h};
-use libtest_mimic::{Arguments, Failed, Trial};
 use sha2::{Digest as _, Sha256};
 
 fn main() -> ExitCode {
     let trials = vec![
-        trial("cifar10_counts", cifar10_counts),
-        trial("cifar10_statistics", cifar10_statistics),
-        trial("cifar10_images", cifar10_images),
-        trial(
+        real_data::trial("cifar10_counts", cifar10_counts),
+        real_data::trial("cifar10_statistics", cifar10_statistics),
+        real_data::trial("cifar10_images", cifar10_images),
+        real_data::trial(
             "cifar10h_goes_with_the_test_labels",
             cifar10h_goes_with_the_test_labels,
         ),
     ];
-    if data_dir().is_none() {
-        eprintln!("KD_DATA is not set: the checks on real data are not run");
-    }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-fn data_dir() -> Option<PathBuf> {
-    std::env::var_os("KD_DATA")
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
-}
-
-/// A check that is ignored without data, unless data are required.
-fn trial(name: &str, check: fn(&Path)) -> Trial {
-    let data = data_dir();
-    let required = std::env::var("KD_REQUIRE_DATA").is_ok_and(|value| value == "1");
-    let skip = data.is_none() && !required;
-    let run = move || match data {
-        Some(folder) => {
-            check(&folder);
-            Ok(())
-        }
-        None => Err(Failed::from("KD_REQUIRE_DATA=1, but KD_DATA is not set")),
-    };
-    let name = if skip {
-        format!("{name} (KD_DATA is not set)")
-    } else {
-        name.to_string()
-    };
-    Trial::test(name, run).with_ignored_flag(skip)
+    real_data::run(trials)
 }
 
 fn load(folder: &Path, split: Split) -> ImageSet {

@@ -1,9 +1,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use kd_data::{ImageSet, Loader, LoaderConfig};
 use kd_metrics::EvaluationReport;
 use kd_models::Classify;
@@ -15,7 +13,7 @@ use crate::log::{EpochRecord, EpochTiming, Line, TestRecord};
 use crate::objective::Objective;
 use crate::presenter::{ForwardCounts, Presenter};
 use crate::progress::{Progress, Task, duration};
-use crate::recipe::{OptimizerRecipe, Recipe};
+use crate::recipe::Recipe;
 use crate::report;
 use crate::run_folder::{Identity, RunFolder};
 use crate::teacher::Teacher;
@@ -165,7 +163,7 @@ impl Distiller {
             distiller: self,
             presenter: Presenter::new(&self.recipe, &device_of(&student))?,
             objective: Objective::new(&self.recipe.views)?,
-            optimizer: optimizer(&self.recipe.optimizer),
+            optimizer: self.recipe.optimizer.init(),
             // A student that was made or kept without autodiff is brought to it; its statistics are its own from here.
             student: student.train(),
             position: Position::default(),
@@ -216,22 +214,6 @@ impl Distiller {
             teacher: self.teacher.as_ref().map(|t| t.fingerprint().to_string()),
         }
     }
-}
-
-/// SGD with PyTorch's semantics.
-fn optimizer(recipe: &OptimizerRecipe) -> ModuleOptimizer {
-    let momentum = (recipe.momentum > 0.0).then(|| {
-        MomentumConfig::new()
-            .with_momentum(recipe.momentum)
-            .with_dampening(0.0)
-            .with_nesterov(recipe.nesterov)
-    });
-    let decay =
-        (recipe.weight_decay > 0.0).then(|| WeightDecayConfig::new(recipe.weight_decay as f32));
-    SgdConfig::new()
-        .with_momentum(momentum)
-        .with_weight_decay(decay)
-        .init()
 }
 
 /// A run under way.

@@ -1,6 +1,9 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{ModuleOptimizer, SgdConfig};
 use kd_augment::Augmentation;
 use serde::{Deserialize, Serialize};
 
@@ -135,6 +138,24 @@ impl Default for LogRecipe {
             checkpoint_steps: 0,
             evaluate_epochs: 1,
         }
+    }
+}
+
+impl OptimizerRecipe {
+    /// The optimiser, without velocities. Burn keeps momentum and weight decay as f32.
+    pub fn init(&self) -> ModuleOptimizer {
+        let momentum = (self.momentum > 0.0).then(|| {
+            MomentumConfig::new()
+                .with_momentum(self.momentum)
+                .with_dampening(0.0)
+                .with_nesterov(self.nesterov)
+        });
+        let decay =
+            (self.weight_decay > 0.0).then(|| WeightDecayConfig::new(self.weight_decay as f32));
+        SgdConfig::new()
+            .with_momentum(momentum)
+            .with_weight_decay(decay)
+            .init()
     }
 }
 

@@ -4,7 +4,7 @@ ChaCha with 8 rounds, a 64-bit block counter and a 64-bit stream number (D. J. B
 endian, stream = epoch; 64-bit draws, the low word first; values from the largest multiple of the bound on are drawn again; Fisher and Yates'
 shuffle from the back.
 
-    python3 order.py
+    python3 tools/loader_order.py
 """
 
 import json
@@ -57,4 +57,5 @@ def order(length, seed, epoch):
 CASES = [(10, 0, 0), (10, 0, 1), (10, 1, 0), (97, 2**64 - 1, 3), (200, 42, 2**40)]
 rows = [{"length": n, "seed": s, "epoch": e, "order": order(n, s, e)} for n, s, e in CASES]
 text = "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n"
-pathlib.Path(__file__).with_suffix(".json").write_text(text)
+OUT = pathlib.Path(__file__).parents[1] / "crates/kd-data/tests/fixtures/order.json"
+OUT.write_text(text)

@@ -1,0 +1,172 @@
+//! Fifty steps beside PyTorch: the same initial weights and the same batches, from the formulas in `tools/README.md`; the
+//! losses that `tools/trajectory.py` found.
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_store::burn_pack::Reader;
+use kd_models::{Architecture, Classifier, Classify, InputSpec, ModelConfig, Statistics};
+use kd_train::{LossValues, MixedImages, MixedView, Objective, OptimizerRecipe, ViewPlan, Views};
+use serde_json::Value;
+
+use crate::formula;
+
+const BATCH: u64 = 16;
+
+pub fn fixture() -> Value {
+    serde_json::from_str(include_str!("../fixtures/trajectory.json")).unwrap()
+}
+
+pub fn numbers(value: &Value) -> Vec<f64> {
+    let values = value.as_array().unwrap();
+    values.iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+/// A run of the fixture, step by step.
+pub struct Run {
+    pub student: Classifier,
+    pub optimizer: ModuleOptimizer,
+    pub teacher: Classifier,
+    objective: Objective,
+    device: Device,
+    mode: String,
+    step: u64,
+}
+
+impl Run {
+    /// `name` as in the fixture: `ce`, `kd_mixed_nesterov`, …
+    pub fn new(name: &str, device: &Device) -> Self {
+        let (mode, nesterov) = match name.strip_suffix("_nesterov") {
+            Some(mode) => (mode, true),
+            None => (name, false),
+        };
+        let network = |name: &str, architecture: Architecture, statistics, seen| {
+            let spec = InputSpec::cifar(10, statistics).unwrap();
+            let network = architecture.init(&ModelConfig::new(spec), device);
+            formula::fill(network, name, "fc", seen)
+        };
+        // The two normalise with statistics of their own and are shown the same pixels.
+        let student = network("student", Architecture::ResNet8, Statistics::CIFAR10, false);
+        let teacher = network(
+            "teacher",
+            Architecture::ResNet14,
+            Statistics::IMAGENET,
+            true,
+        );
+        let mut plan = ViewPlan::default();
+        match mode {
+            "ce" => (plan.original.ce, plan.original.kl) = (1.0, 0.0),
+            "kd" => {}
+            "kd_mixed" => plan.mixed = Some(MixedView::default()),
+            other => panic!("{other}"),
+        }
+        let optimizer = OptimizerRecipe {
+            nesterov,
+            ..OptimizerRecipe::default()
+        };
+        Self {
+            student: student.train(),
+            teacher: teacher.valid(),
+            optimizer: optimizer.init(),
+            objective: Objective::new(&plan).unwrap(),
+            device: device.clone(),
+            mode: mode.to_string(),
+            step: 0,
+        }
+    }
+
+    /// The views of the next step.
+    pub fn views(&self) -> Views {
+        let (original, labels) = formula::images(self.step * BATCH, BATCH, &self.device);
+        let ask = |images: &Tensor<4>| self.teacher.forward(images.clone());
+        let mixed = (self.mode == "kd_mixed").then(|| {
+            let images = paste(original.clone());
+            MixedImages {
+                teacher_logits: ask(&images),
+                images,
+            }
+        });
+        let count = labels.len();
+        Views {
+            labels: Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), &self.device),
+            teacher_original: (self.mode != "ce").then(|| ask(&original)),
+            original,
+            mixed,
+        }
+    }
+
+    /// One step. Gives the terms on the host and the total as it is, in the device's precision.
+    pub fn step(&mut self) -> (LossValues, f64) {
+        let loss = self.objective.loss(&self.student, &self.views());
+        let values = loss.values().unwrap();
+        let total = loss.total().unwrap();
+        let exact = total
+            .clone()
+            .inner()
+            .into_data()
+            .iter::<f64>()
+            .next()
+            .unwrap();
+        let gradients = GradientsParams::from_grads(total.backward(), &self.student);
+        let rate = if self.step < 30 { 0.05 } else { 0.05 * 0.1 };
+        self.student = self.optimizer.step(rate, self.student.clone(), gradients);
+        self.step += 1;
+        (values, exact)
+    }
+}
+
+/// Rows 8..24 and columns 4..20 from the partner, image 15 - b.
+fn paste(images: Tensor<4>) -> Tensor<4> {
+    let patch = images.clone().flip([0]).slice([0..16, 0..3, 8..24, 4..20]);
+    images.slice_assign([0..16, 0..3, 8..24, 4..20], patch)
+}
+
+/// Every parameter and statistic by its PyTorch path, in PyTorch's layout, with its id.
+pub fn tensors<M: Module>(module: &M) -> BTreeMap<String, (ParamId, Vec<f64>)> {
+    struct Collect {
+        path: Vec<String>,
+        tensors: BTreeMap<String, (ParamId, Vec<f64>)>,
+    }
+    impl ModuleVisitor for Collect {
+        fn enter_module(&mut self, name: &str, _container_type: &str) {
+            self.path.push(name.to_string());
+        }
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let path = formula::pytorch_path(&self.path, "fc");
+            let tensor = param.val().inner();
+            let tensor = if D == 2 { tensor.transpose() } else { tensor };
+            let values = tensor.into_data().iter::<f64>().collect();
+            self.tensors.insert(path, (param.id, values));
+        }
+    }
+    let mut collect = Collect {
+        path: Vec::new(),
+        tensors: BTreeMap::new(),
+    };
+    module.visit(&mut collect);
+    collect.tensors
+}
+
+/// The velocities, by the id of their parameter; a linear weight in Burn's layout.
+pub fn velocities(optimizer: &ModuleOptimizer) -> BTreeMap<ParamId, Vec<f64>> {
+    let reader = Reader::from_bytes(optimizer.into_bytes().unwrap()).unwrap();
+    let tensors = reader.into_tensors().unwrap().into_iter();
+    tensors
+        .map(|tensor| {
+            let (_, dtype, shape, id, bytes) = tensor.into_parts().unwrap();
+            let data = TensorData::from_bytes(bytes, shape.clone(), dtype);
+            let mut values: Vec<f64> = data.iter::<f64>().collect();
+            if let [rows, columns] = shape.to_vec()[..] {
+                let value = |i: usize| values[(i % rows) * columns + i / rows];
+                values = (0..rows * columns).map(value).collect();
+            }
+            (ParamId::from(id.unwrap()), values)
+        })
+        .collect()
+}

@@ -1,0 +1,89 @@
+//! Losses, an augmentation plan and a forward pass on Vulkan, against the CPU. A software driver will do: shapes are small,
+//! since each kernel is compiled at its first use.
+//!
+//! `BURN_DEVICE=vulkan cargo test --release -p kd --features vulkan --test vulkan`
+//!
+//! Tolerance: 1e-4 of the largest element. Both sides compute in f32; the driver may fuse, reorder and approximate
+//! transcendental functions within Vulkan's precision rules.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use kd::augment::{Affine, Images, cpu, tensor};
+use kd::burn::tensor::TensorData;
+use kd::prelude::*;
+
+/// The device under test. Without `BURN_DEVICE` the tests would compare the CPU with itself: they say so and fail.
+fn devices() -> (Device, Device) {
+    assert_eq!(
+        std::env::var("BURN_DEVICE").as_deref(),
+        Ok("vulkan"),
+        "run this target with BURN_DEVICE=vulkan"
+    );
+    (Device::flex(), default_device().unwrap())
+}
+
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap()
+}
+
+fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
+    assert!(largest > 0.0, "{what}: nothing to compare");
+    for (found, expected) in found.iter().zip(expected) {
+        let error = (found - expected).abs();
+        assert!(error <= 1e-4 * largest, "{what}: {found}, expected {expected}");
+    }
+}
+
+fn logits(phase: f32, device: &Device) -> Tensor<2> {
+    let values: Vec<f32> = (0..40).map(|i| 3.0 * (0.37 * i as f32 + phase).sin()).collect();
+    Tensor::from_data(TensorData::new(values, [4, 10]), device)
+}
+
+#[test]
+fn losses_and_their_gradients() {
+    let (flex, vulkan) = devices();
+    let run = |device: &Device| {
+        let student = logits(0.2, &device.clone().autodiff()).require_grad();
+        let labels = Tensor::<1, Int>::from_data([1, 0, 7, 3], &device.clone().autodiff());
+        let kd = KdLossConfig::new().init().unwrap();
+        let loss = kd.forward(student.clone(), logits(1.1, device), labels);
+        let gradient = student.grad(&loss.backward()).unwrap();
+        (numbers(loss.inner()), numbers(gradient))
+    };
+    let ((loss, gradient), (found_loss, found_gradient)) = (run(&flex), run(&vulkan));
+    assert_close(&found_loss, &loss, "loss");
+    assert_close(&found_gradient, &gradient, "gradient");
+}
+
+#[test]
+fn an_augmentation_plan() {
+    let (_, vulkan) = devices();
+    let shape = [4, 3, 8, 8];
+    let pixels: Vec<u8> = (0..4 * 3 * 64).map(|i| (i * 37 % 251) as u8).collect();
+    let images = Images::new(&pixels, shape).unwrap();
+    let augmentation = Augmentation::crop_flip(2).with_mix(CutMix::default());
+    let plan = augmentation
+        .sample(&DrawKey::new(3), &[5, 6, 7, 8], 0, images.image_shape())
+        .unwrap();
+    let mut expected = vec![0.0; pixels.len()];
+    cpu::apply(&plan, images, &mut expected, &Affine::unit()).unwrap();
+    let unit: Vec<f32> = pixels.iter().map(|p| f32::from(*p) / 255.0).collect();
+    let input = Tensor::<4>::from_data(TensorData::new(unit, shape), &vulkan);
+    let found = tensor::apply(&plan, input, &Affine::unit()).unwrap();
+    assert_close(&numbers(found), &expected, "pixels");
+}
+
+#[test]
+fn a_forward_pass() {
+    let (flex, vulkan) = devices();
+    let names = (0..10).map(|class| class.to_string()).collect();
+    let spec = InputSpec::new([3, 8, 8], [0.5; 3], [0.25; 3], names).unwrap();
+    let run = |device: &Device| {
+        let network = Architecture::ResNet8.init(&ModelConfig::new(spec.clone()), device);
+        let pixels: Vec<f32> = (0..2 * 3 * 64).map(|i| (i * 29 % 256) as f32 / 255.0).collect();
+        let images = Tensor::<4>::from_data(TensorData::new(pixels, [2, 3, 8, 8]), device);
+        numbers(network.forward(images))
+    };
+    assert_close(&run(&vulkan), &run(&flex), "logits");
+}
