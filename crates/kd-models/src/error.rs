@@ -58,6 +58,6 @@ pub enum ModelError {
         /// The network that was to be filled.
         network: String,
         /// Every tensor that is missing, unexpected or of another shape.
-        mismatch: Mismatch,
+        mismatch: Box<Mismatch>,
     },
 }

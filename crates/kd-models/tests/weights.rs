@@ -89,7 +89,7 @@ fn another_architecture_is_one_readable_report() {
         let file = WeightFile::open(&path).unwrap();
         let error = weights::load(network(architecture, classes, Shortcut::Projection), file);
         match error.map(|_| ()).unwrap_err() {
-            ModelError::Mismatch { mismatch, .. } => mismatch,
+            ModelError::Mismatch { mismatch, .. } => *mismatch,
             other => panic!("{other}"),
         }
     };

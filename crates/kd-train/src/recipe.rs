@@ -30,7 +30,8 @@ use crate::views::{MixedView, OriginalView, ViewPlan};
 /// # Ok::<(), kd_train::TrainError>(())
 /// ```
 ///
-/// The defaults are those of the reference experiments of *Good DA in KD* (Wang et al., 2022): batches of 64, SGD with
+/// The defaults are those of the experiments of Wang et al., *What Makes a "Good" Data Augmentation in Knowledge Distillation*,
+/// 2022: batches of 64, SGD with
 /// learning rate 0.05, momentum 0.9 and weight decay 5e-4, divided by ten at 150, 180 and 210 of 240 epochs, `tau = 4`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -10,8 +10,8 @@ use crate::TrainError;
 ///
 /// `loss = original.ce · CE(x) + original.kl · KL(x) + mixed.kl · KL(x')`
 ///
-/// which is TLmixup and TLCutMix of *Knowledge Distillation: A Data Augmentation Perspective*: the mixed view is labelled
-/// by the teacher alone. The reference experiments use 0.1, 0.9 and 0.9, so the weights of the divergence sum to 1.8.
+/// which is TLmixup and TLCutMix of *Understanding the Success of Knowledge Distillation – A Data Augmentation Perspective*:
+/// the mixed view is labelled by the teacher alone. The reference experiments use 0.1, 0.9 and 0.9, so the weights of the divergence sum to 1.8.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ViewPlan {

@@ -31,12 +31,17 @@ fn assert_close(found: &[f32], expected: &[f32], what: &str) {
     assert!(largest > 0.0, "{what}: nothing to compare");
     for (found, expected) in found.iter().zip(expected) {
         let error = (found - expected).abs();
-        assert!(error <= 1e-4 * largest, "{what}: {found}, expected {expected}");
+        assert!(
+            error <= 1e-4 * largest,
+            "{what}: {found}, expected {expected}"
+        );
     }
 }
 
 fn logits(phase: f32, device: &Device) -> Tensor<2> {
-    let values: Vec<f32> = (0..40).map(|i| 3.0 * (0.37 * i as f32 + phase).sin()).collect();
+    let values: Vec<f32> = (0..40)
+        .map(|i| 3.0 * (0.37 * i as f32 + phase).sin())
+        .collect();
     Tensor::from_data(TensorData::new(values, [4, 10]), device)
 }
 
@@ -81,7 +86,9 @@ fn a_forward_pass() {
     let spec = InputSpec::new([3, 8, 8], [0.5; 3], [0.25; 3], names).unwrap();
     let run = |device: &Device| {
         let network = Architecture::ResNet8.init(&ModelConfig::new(spec.clone()), device);
-        let pixels: Vec<f32> = (0..2 * 3 * 64).map(|i| (i * 29 % 256) as f32 / 255.0).collect();
+        let pixels: Vec<f32> = (0..2 * 3 * 64)
+            .map(|i| (i * 29 % 256) as f32 / 255.0)
+            .collect();
         let images = Tensor::<4>::from_data(TensorData::new(pixels, [2, 3, 8, 8]), device);
         numbers(network.forward(images))
     };

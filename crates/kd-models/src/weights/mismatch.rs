@@ -30,8 +30,12 @@ impl Mismatch {
     /// `None` when everything fits.
     pub(super) fn of(result: ApplyResult) -> Option<Self> {
         let mut mismatch = Self {
-            missing: result.missing.into_iter().map(|(name, _)| name).collect(),
-            unexpected: result.unused,
+            missing: result
+                .missing
+                .iter()
+                .map(|(name, _)| in_file(name))
+                .collect(),
+            unexpected: result.unused.iter().map(|name| in_file(name)).collect(),
             ..Self::default()
         };
         for error in result.errors {
@@ -41,7 +45,7 @@ impl Mismatch {
                     expected,
                     found,
                 } => mismatch.misshapen.push(Misshapen {
-                    name: path,
+                    name: in_file(&path),
                     expected: expected.to_vec(),
                     found: found.to_vec(),
                 }),
@@ -54,6 +58,20 @@ impl Mismatch {
         mismatch.unexpected.retain(|name| !misshapen(name));
         (mismatch != Self::default()).then_some(mismatch)
     }
+}
+
+/// The name that a tensor has in files, from the one it has in kd's networks.
+fn in_file(name: &str) -> String {
+    [
+        (".downsample.conv.", ".downsample.0."),
+        (".downsample.bn.", ".downsample.1."),
+        (".gamma", ".weight"),
+        (".beta", ".bias"),
+    ]
+    .into_iter()
+    .fold(name.to_string(), |name, (ours, theirs)| {
+        name.replace(ours, theirs)
+    })
 }
 
 impl fmt::Display for Mismatch {

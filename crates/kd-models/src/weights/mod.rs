@@ -91,7 +91,7 @@ pub fn load(mut classifier: Classifier, file: WeightFile) -> Result<Classifier, 
         Some(mismatch) => Err(ModelError::Mismatch {
             path,
             network,
-            mismatch,
+            mismatch: Box::new(mismatch),
         }),
     }
 }

@@ -1,0 +1,217 @@
+//! An interrupted run ends as one that was never stopped.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+#[path = "common/small.rs"]
+mod small;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kd_data::{Shapes, Split};
+use kd_models::Architecture;
+use kd_train::{TrainError, fingerprint};
+use small::{distiller, network, recipe, train_set};
+
+/// Set in the process that is to be killed.
+const CHILD: &str = "KD_TEST_RESUME_FOLDER";
+
+struct Ending {
+    student: String,
+    metrics: Vec<u8>,
+}
+
+fn finish(folder: &Path, resume: bool) -> Ending {
+    let outcome = small::run(folder, resume).unwrap();
+    Ending {
+        student: fingerprint(&outcome.student),
+        metrics: fs::read(folder.join("metrics.jsonl")).unwrap(),
+    }
+}
+
+fn assert_equal(found: &Ending, expected: &Ending, what: &str) {
+    let text = |ending: &Ending| String::from_utf8_lossy(&ending.metrics).into_owned();
+    assert_eq!(text(found), text(expected), "{what}");
+    assert_eq!(found.student, expected.student, "{what}");
+}
+
+/// A run that stopped after `step` of `epoch`, as a copy of a whole one: its checkpoint then, and the lines since, as a
+/// killed process leaves them.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+fn position(folder: &Path) -> Option<(u64, u64)> {
+    let state = fs::read(folder.join("checkpoint/state.json")).ok()?;
+    let state: serde_json::Value = serde_json::from_slice(&state).ok()?;
+    let number = |key: &str| state["position"][key].as_u64();
+    Some((number("epoch")?, number("step")?))
+}
+
+/// Not a test of its own: what the killed process runs.
+#[test]
+fn child() {
+    if let Some(folder) = std::env::var_os(CHILD) {
+        drop(small::run(Path::new(&folder), true));
+    }
+}
+
+/// Start a run in a process of its own and kill it, without warning, once its checkpoint has reached a place.
+fn killed_at(folder: &Path, place: (u64, u64)) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child"])
+        .env(CHILD, folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while position(folder).is_none_or(|found| found < place) {
+        assert!(
+            started.elapsed() < Duration::from_secs(120),
+            "the child does not get on"
+        );
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the child ended by itself"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn killed_runs_end_as_if_they_had_not_been() {
+    let root = tempfile::tempdir().unwrap();
+    let whole = finish(&root.path().join("whole"), false);
+    // In the middle of the first epoch, between the epochs, in the middle of the second.
+    for place in [(0, 2), (1, 0), (1, 2)] {
+        let folder = root.path().join(format!("killed-{}-{}", place.0, place.1));
+        killed_at(&folder, place);
+        assert_equal(
+            &finish(&folder, true),
+            &whole,
+            &format!("killed at {place:?}"),
+        );
+    }
+    // Killed twice.
+    let folder = root.path().join("twice");
+    killed_at(&folder, (0, 2));
+    killed_at(&folder, (1, 2));
+    assert_equal(&finish(&folder, true), &whole, "killed twice");
+}
+
+/// Every place where the process can die while a checkpoint takes the place of another.
+#[test]
+fn a_checkpoint_is_whole_whenever_the_process_dies() {
+    let root = tempfile::tempdir().unwrap();
+    let killed = root.path().join("killed");
+    killed_at(&killed, (0, 2));
+    let whole = finish(&root.path().join("whole"), false);
+    let resume = |name: &str, change: &dyn Fn(&Path)| {
+        let folder = root.path().join(name);
+        copy(&killed, &folder);
+        change(&folder);
+        assert_equal(&finish(&folder, true), &whole, name);
+        assert!(!folder.join("checkpoint.tmp").exists() && !folder.join("checkpoint.old").exists());
+    };
+    resume("half a new one beside it", &|folder| {
+        fs::create_dir_all(folder.join("checkpoint.tmp")).unwrap();
+        fs::write(folder.join("checkpoint.tmp/student.bpk"), b"half").unwrap();
+    });
+    resume(
+        "the old one aside, the new one not yet in place",
+        &|folder| {
+            fs::remove_dir_all(folder.join("checkpoint.old")).ok();
+            fs::rename(folder.join("checkpoint"), folder.join("checkpoint.old")).unwrap();
+            fs::create_dir_all(folder.join("checkpoint.tmp")).unwrap();
+        },
+    );
+    resume("the old one not yet removed", &|folder| {
+        copy(&folder.join("checkpoint"), &folder.join("checkpoint.old"));
+        fs::write(folder.join("checkpoint.old/state.json"), b"{").unwrap();
+    });
+    resume("half a line of metrics", &|folder| {
+        let path = folder.join("metrics.jsonl");
+        let mut metrics = fs::read(&path).unwrap();
+        metrics.extend(b"{\"type\":\"step\",\"epo");
+        fs::write(path, metrics).unwrap();
+    });
+}
+
+#[test]
+fn a_run_that_is_complete_stays_as_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("run");
+    let first = finish(&folder, false);
+    assert_equal(&finish(&folder, true), &first, "resumed after its end");
+}
+
+#[test]
+fn damaged_checkpoints_are_errors_that_name_the_file() {
+    let root = tempfile::tempdir().unwrap();
+    let whole = root.path().join("whole");
+    finish(&whole, false);
+    let refuse = |name: &str, change: &dyn Fn(PathBuf)| {
+        let folder = root.path().join("damaged");
+        fs::remove_dir_all(&folder).ok();
+        copy(&whole, &folder);
+        change(folder.join("checkpoint").join(name));
+        let error = small::run(&folder, true).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+    };
+    for name in ["student.bpk", "optimizer.bpk", "state.json"] {
+        refuse(name, &|path| {
+            let bytes = fs::read(&path).unwrap();
+            fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+        });
+        refuse(name, &|path| fs::remove_file(path).unwrap());
+    }
+    for name in ["student.bpk", "optimizer.bpk"] {
+        refuse(name, &|path| {
+            let mut bytes = fs::read(&path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(path, bytes).unwrap();
+        });
+    }
+}
+
+#[test]
+fn another_recipe_other_data_and_another_teacher_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("run");
+    finish(&folder, false);
+    let refuse = |distiller: kd_train::Distiller, set: &kd_data::ImageSet| -> String {
+        let error = distiller
+            .with_folder(&folder)
+            .with_resume(true)
+            .run(network(Architecture::ResNet8, 1), set)
+            .map(|_| ())
+            .unwrap_err();
+        assert!(matches!(error, TrainError::Resume { .. }), "{error}");
+        error.to_string()
+    };
+    let same = || recipe("tlcutmix_pick");
+    let longer = same().with_overrides(["epochs=3"]).unwrap();
+    let message = refuse(distiller(longer), &train_set());
+    assert!(
+        message.contains("the recipe") && message.contains("epochs = 3"),
+        "{message}"
+    );
+    let other = Shapes::render(1, Split::Train, 60);
+    assert!(refuse(distiller(same()), &other).contains("the training set"));
+    let teacher = network(Architecture::ResNet8, 5);
+    let message = refuse(distiller(same()).with_teacher(&teacher), &train_set());
+    assert!(message.contains("the teacher"), "{message}");
+}

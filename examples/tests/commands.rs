@@ -1,0 +1,278 @@
+//! The examples as a user meets them: what they print, and how they refuse.
+//!
+//! Runs the compiled examples: `cargo test` builds them before it runs this.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn example(name: &str) -> Command {
+    // target/PROFILE/deps/commands-… -> target/PROFILE/examples/NAME
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    let path = path
+        .join("examples")
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        path.exists(),
+        "{}: build the examples first",
+        path.display()
+    );
+    let mut command = Command::new(path);
+    command.env_remove("KD_DATA").env_remove("BURN_DEVICE");
+    command
+}
+
+fn refused(command: &mut Command, expected: &[&str]) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    let message = String::from_utf8_lossy(&stderr);
+    assert_eq!(status.code(), Some(1), "{message}");
+    assert!(stdout.is_empty());
+    assert!(!message.contains("panicked"), "{message}");
+    for expected in expected {
+        assert!(
+            message.contains(expected),
+            "`{expected}` is not in: {message}"
+        );
+    }
+}
+
+fn json(command: &mut Command) -> Value {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.arg("--json").output().unwrap();
+    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+    // One object and nothing else.
+    serde_json::from_slice(&stdout).unwrap()
+}
+
+/// A student of a few seconds, for what needs a weight file.
+fn student(folder: &Path) -> PathBuf {
+    let out = folder.join("ce");
+    let result = json(
+        example("distill")
+            .args(["--recipe", "ce", "--limit", "64", "--epochs", "1", "--out"])
+            .arg(&out),
+    );
+    assert_eq!(result["student"], "resnet8");
+    out.join("student.safetensors")
+}
+
+#[test]
+fn every_example_teaches() {
+    for (name, taught) in [
+        ("quickstart", "Shapes"),
+        ("distill", "tlcutmix_pick"),
+        ("evaluate", "expected calibration error"),
+        ("rank_augmentations", "T. stddev"),
+    ] {
+        let output = example(name).arg("--help").output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success());
+        for option in [
+            "--data", "--seed", "--limit", "--out", "--config", "--json", taught,
+        ] {
+            assert!(help.contains(option), "{name}: {option}");
+        }
+    }
+}
+
+#[test]
+fn from_a_teacher_to_a_student_to_a_ranking() {
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = student(folder.path());
+    let out = folder.path().join("kd");
+    let config = folder.path().join("distill.toml");
+    let text = format!(
+        "teacher_weights = {teacher:?}\nrecipe = \"tlcutmix_pick\"\nlimit = 48\nepochs = 2\nset = [\"batch_size=16\"]\n"
+    );
+    fs::write(&config, text).unwrap();
+    let distill = || {
+        let mut command = example("distill");
+        command.arg("--config").arg(&config).arg("--out").arg(&out);
+        command
+    };
+    // What is typed wins over what is written.
+    let result = json(distill().args(["--epochs", "1"]));
+    assert_eq!(result["epochs"], 1);
+    assert_eq!(result["train_samples"], 48);
+    assert_eq!(result["teacher"], "resnet8");
+    for file in [
+        "report.html",
+        "student.safetensors",
+        "metrics.jsonl",
+        "recipe.toml",
+    ] {
+        assert!(out.join(file).is_file(), "{file}");
+    }
+    refused(&mut distill(), &["already holds a run"]);
+
+    let weights = result["weights"].as_str().unwrap();
+    let measured = json(example("evaluate").args(["--weights", weights, "--limit", "48"]));
+    assert_eq!(measured["architecture"], "resnet8");
+    assert_eq!(measured["top1"], result["top1"]);
+    assert_eq!(measured["kl_human"], Value::Null);
+
+    let ranked = json(
+        example("rank_augmentations")
+            .args([
+                "--weights",
+                weights,
+                "--limit",
+                "48",
+                "--means",
+                "2",
+                "--batch-size",
+                "8",
+            ])
+            .args(["--schemes", "identity,cutmix_pick", "--out"])
+            .arg(folder.path().join("rank")),
+    );
+    let rows = ranked["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 4);
+    assert!(
+        rows.iter()
+            .all(|row| row["value"].as_f64().unwrap() > 0.0 && row["means"] == 2)
+    );
+    assert!(folder.path().join("rank/report.html").is_file());
+}
+
+#[test]
+fn quickstart_has_its_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = [
+        "--limit",
+        "40",
+        "--epochs",
+        "1",
+        "--teacher-epochs",
+        "1",
+        "--teacher",
+        "resnet8",
+    ];
+    let mut command = example("quickstart");
+    command.args(small).arg("--out").arg(folder.path());
+    let output = command.output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    for expected in ["top-1", "ECE", "NLL", "seconds", "KD + TLCutMix + pick"] {
+        assert!(table.contains(expected), "{table}");
+    }
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("report.html"), "{message}");
+    let result = json(&mut command);
+    assert_eq!(result["data"], "Shapes");
+    assert_eq!(result["methods"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn unknown_names_and_keys_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("options.toml");
+    fs::write(&config, "teecher = \"resnet20\"\n").unwrap();
+    for name in ["quickstart", "distill", "evaluate", "rank_augmentations"] {
+        let mut command = example(name);
+        refused(
+            command.arg("--config").arg(&config),
+            &["options.toml", "unknown key `teecher`"],
+        );
+    }
+    let recipe = folder.path().join("recipe.toml");
+    fs::write(&recipe, "epochs = 3\n[views]\ntau = 4\n").unwrap();
+    refused(
+        example("distill").arg("--recipe").arg(&recipe),
+        &["recipe.toml", "unknown field `tau`", "temperature"],
+    );
+    refused(
+        example("distill").args(["--set", "optimizer.momentum=1.5"]),
+        &["optimizer.momentum", "1.5", "[0, 1)"],
+    );
+    refused(
+        &mut example("distill"),
+        &["needs a teacher", "--teacher-weights"],
+    );
+    refused(
+        example("distill")
+            .args(["--recipe", "ce"])
+            .env("BURN_DEVICE", "cuda"),
+        &["BURN_DEVICE=cuda", "feature `cuda`"],
+    );
+}
+
+#[test]
+fn damaged_data_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("cifar-10-batches-bin");
+    fs::create_dir(&data).unwrap();
+    let ce = || {
+        let mut command = example("distill");
+        command
+            .args(["--recipe", "ce", "--epochs", "1", "--data"])
+            .arg(folder.path());
+        command.arg("--out").arg(folder.path().join("run"));
+        command
+    };
+    refused(&mut ce(), &["data_batch_1.bin"]);
+    for name in [
+        "data_batch_2",
+        "data_batch_3",
+        "data_batch_4",
+        "data_batch_5",
+        "test_batch",
+    ] {
+        let file = fs::File::create(data.join(format!("{name}.bin"))).unwrap();
+        file.set_len(30_730_000).unwrap();
+    }
+    fs::write(data.join("data_batch_1.bin"), vec![0; 5000]).unwrap();
+    refused(&mut ce(), &["data_batch_1.bin", "5000", "30730000"]);
+    let mut bytes = vec![0; 30_730_000];
+    bytes[2 * 3073] = 200;
+    fs::write(data.join("data_batch_1.bin"), bytes).unwrap();
+    refused(&mut ce(), &["data_batch_1.bin", "200", "6146"]);
+    assert!(!folder.path().join("run").exists());
+}
+
+#[test]
+fn files_that_do_not_fit_and_folders_that_cannot_be_written_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = student(folder.path());
+    refused(
+        example("evaluate")
+            .args(["--arch", "resnet20", "--weights"])
+            .arg(&weights),
+        &[
+            "student.safetensors",
+            "do not fit resnet20",
+            "layer1.1.conv1.weight",
+        ],
+    );
+    let broken = folder.path().join("broken.pth");
+    fs::write(&broken, b"PK\x03\x04 and then nothing").unwrap();
+    refused(
+        example("evaluate")
+            .args(["--arch", "resnet20", "--weights"])
+            .arg(&broken),
+        &["broken.pth"],
+    );
+    // A folder below a file can be written by nobody, whatever their rights.
+    let below = weights.join("run");
+    let run = ["--recipe", "ce", "--limit", "32", "--epochs", "1", "--out"];
+    refused(
+        example("distill").args(run).arg(&below),
+        &["student.safetensors/run"],
+    );
+    #[cfg(target_os = "linux")]
+    refused(
+        example("distill").args(run).arg("/dev/full/run"),
+        &["/dev/full/run"],
+    );
+}
