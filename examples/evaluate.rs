@@ -8,7 +8,7 @@ use clap::Parser;
 use kd::metrics::plot::reliability_diagram;
 use kd::models::weights;
 use kd::prelude::*;
-use kd_examples::{CommonOptions, Statistics, finish, parse};
+use kd_examples::{CommonOptions, Statistics, finish, parse, write_page};
 use serde_json::{Value, json};
 
 /// How good is a network on the test set? Accuracy, likelihood, calibration, and agreement with human labels
@@ -101,11 +101,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
                     ),
             )
             .render();
-        std::fs::create_dir_all(folder)?;
-        let path = folder.join("report.html");
-        std::fs::write(&path, html)?;
-        eprintln!("report: {}", path.display());
-        page = Some(path);
+        page = Some(write_page(folder, &html)?);
     }
     Ok(json!({
         "example": "evaluate",

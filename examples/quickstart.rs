@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use clap::Parser;
 use kd::augment::{Affine, Images, cpu};
-use kd::metrics::plot::LineChart;
+use kd::metrics::plot::{LineChart, bar_with_interval};
 use kd::metrics::report::Table;
 use kd::models::weights;
 use kd::prelude::*;
-use kd_examples::{CommonOptions, Sets, finish, parse};
+use kd_examples::{CommonOptions, Sets, finish, make_folder, parse, write_page};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -124,7 +124,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     }
     .sets()?;
     let folder = options.common.folder("quickstart");
-    std::fs::create_dir_all(&folder)?;
+    make_folder(&folder)?;
     let spec = sets.input_spec()?;
     let (train, test) = (sets.train.len(), sets.test.len());
     eprintln!("{train} training and {test} test images of {}", sets.name);
@@ -185,19 +185,12 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     }
 
     let table = table(options, &of_teacher, teacher_seconds, &rows);
-    let page = folder.join("report.html");
-    std::fs::write(
-        &page,
-        report(options, &sets, &rows, &curves, table.clone())?,
-    )?;
+    let html = report(options, &sets, &rows, &curves, table.clone())?;
     if !options.common.json {
         println!("{}", text(&table));
     }
-    eprintln!(
-        "{:.0} s in all; report: {}",
-        started.elapsed().as_secs_f64(),
-        page.display()
-    );
+    let page = write_page(&folder, &html)?;
+    eprintln!("{:.0} s in all", started.elapsed().as_secs_f64());
     Ok(json!({
         "example": "quickstart",
         "data": sets.name,
@@ -385,10 +378,24 @@ fn report(
         });
         chart = chart.series(method, points.collect());
     }
-    let curves = Section::new("Curves").svg(
-        chart.render()?,
-        "On the original view, mean over the seeds. A student that is distilled is asked for more than the labels.",
-    );
+    let bars: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let (top1, half) = (mean(&row.students, |s| s.top1), 1.96 * row.deviation);
+            let percent = |share: f64| 100.0 * share.clamp(0.0, 1.0);
+            let interval = (percent(top1 - half), percent(top1 + half));
+            (row.method, percent(top1), Some(interval))
+        })
+        .collect();
+    let figures = Section::new("Figures")
+        .svg(
+            bar_with_interval("Accuracy", "% of the test images", &bars)?,
+            "Mean over the students; the interval is 1.96 times what stands behind ±.",
+        )
+        .svg(
+            chart.render()?,
+            "On the original view, mean over the students. One that is distilled is asked for more than the labels.",
+        );
     let best = rows.iter().max_by(|a, b| {
         let accuracy = |row: &Row| mean(&row.students, |s| s.top1);
         accuracy(a).total_cmp(&accuracy(b))
@@ -400,7 +407,7 @@ fn report(
     Ok(Report::new(format!("{} on {}", options.student, sets.name))
         .lead(lead)
         .section(outcome)
-        .section(curves)
+        .section(figures)
         .section(pictures(sets)?)
         .render())
 }

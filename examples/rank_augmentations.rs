@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 use kd::models::weights;
 use kd::prelude::*;
 use kd::train::{RankConfig, Scheme};
-use kd_examples::{CommonOptions, Statistics, finish, parse};
+use kd_examples::{CommonOptions, Statistics, finish, parse, write_page};
 use serde_json::{Value, json};
 
 /// Which augmentation is good to distil with? T. stddev of each, from the teacher alone: the lower, the better
@@ -120,15 +120,12 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     let folder = options
         .common
         .folder(&format!("rank-{}", teacher.architecture()));
-    std::fs::create_dir_all(&folder)?;
     let title = format!(
         "Augmentations for {} on {}",
         teacher.architecture(),
         sets.name
     );
-    let page = folder.join("report.html");
-    std::fs::write(&page, report.page(&title)?)?;
-    eprintln!("{}", page.display());
+    let page = write_page(&folder, &report.page(&title)?)?;
 
     let mut value = serde_json::to_value(&report)?;
     value["example"] = json!("rank_augmentations");

@@ -6,4 +6,4 @@ mod result;
 
 pub use config::parse;
 pub use data::{CommonOptions, Sets, Statistics};
-pub use result::finish;
+pub use result::{finish, make_folder, write_page};

@@ -1,8 +1,35 @@
 //! How an example ends.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use serde_json::Value;
+
+/// The folder for what an example leaves behind, made if it is not there.
+///
+/// # Errors
+///
+/// When it cannot be made.
+pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())
+}
+
+/// Write a page into a folder, whole or not at all, and say where it is.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn write_page(folder: &Path, html: &str) -> anyhow::Result<PathBuf> {
+    make_folder(folder)?;
+    let path = folder.join("report.html");
+    let temporary = folder.join("report.tmp");
+    let written = fs::write(&temporary, html).and_then(|()| fs::rename(&temporary, &path));
+    written.with_context(|| path.display().to_string())?;
+    eprintln!("report: {}", path.display());
+    Ok(path)
+}
 
 /// Print the outcome: with `--json` as one object on standard output. An error goes to standard error, with exit code 1.
 pub fn finish(json: bool, outcome: anyhow::Result<Value>) -> ExitCode {

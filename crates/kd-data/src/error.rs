@@ -8,12 +8,12 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum DataError {
     /// The operating system could not read a file.
-    #[error("{file}: {source}")]
+    #[error("{file}: {reason}")]
     Read {
         /// The file.
         file: PathBuf,
         /// The reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// There is no data set at this place.
     #[error("{path}: expected {expected}, found none of them")]
@@ -72,12 +72,12 @@ pub enum DataError {
         found: String,
     },
     /// An archive is truncated, corrupt or followed by something else.
-    #[error("{archive}: damaged archive: {source}")]
+    #[error("{archive}: damaged archive: {reason}")]
     Archive {
         /// The archive.
         archive: PathBuf,
         /// The reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// An archive unpacks to more than its format ever needs.
     #[error("{archive}: unpacks to more than {limit} bytes")]
@@ -98,12 +98,12 @@ pub enum DataError {
         problem: &'static str,
     },
     /// A `.npy` file has an unreadable header or values.
-    #[error("{file}: damaged .npy file: {source}")]
+    #[error("{file}: damaged .npy file: {reason}")]
     Npy {
         /// The file.
         file: PathBuf,
         /// The reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A `.npy` file holds an array of another form.
     #[error("{file}: expected {expected}, found {found}")]
@@ -116,12 +116,12 @@ pub enum DataError {
         found: String,
     },
     /// A row of label distributions from a file is none.
-    #[error("{file}: {source}")]
+    #[error("{file}: {reason}")]
     SoftLabelFile {
         /// The file.
         file: PathBuf,
         /// The row and the value.
-        source: Box<DataError>,
+        reason: Box<DataError>,
     },
     /// The shape or the number of classes of a set is zero or too large.
     #[error(

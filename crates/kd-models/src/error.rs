@@ -35,12 +35,12 @@ pub enum ModelError {
         extension: String,
     },
     /// The file could not be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {reason}")]
     Io {
         /// The file.
         path: PathBuf,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The file was read, and it does not hold a readable set of tensors.
     #[error("{path}: not a readable weight file: {reason}")]

@@ -42,12 +42,12 @@ pub enum TrainError {
         step: usize,
     },
     /// A file of the run could not be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {reason}")]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The run folder already holds a run.
     #[error("{path}: already holds a run; resume it, or give another folder")]
@@ -98,10 +98,10 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    pub(crate) fn io(path: &Path, source: impl Into<std::io::Error>) -> Self {
+    pub(crate) fn io(path: &Path, reason: impl Into<std::io::Error>) -> Self {
         Self::Io {
             path: path.to_path_buf(),
-            source: source.into(),
+            reason: reason.into(),
         }
     }
 }

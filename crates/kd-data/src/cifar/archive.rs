@@ -26,9 +26,9 @@ pub(super) fn read(
     wanted: &[FileSpec],
 ) -> Result<Vec<Option<Content>>, DataError> {
     let limit = distribution.files.iter().map(FileSpec::limit).sum::<u64>() + SLACK;
-    let file = File::open(path).map_err(|source| DataError::Read {
+    let file = File::open(path).map_err(|reason| DataError::Read {
         file: path.to_path_buf(),
-        source,
+        reason,
     })?;
     let budget = Budget::new(limit);
     let limited = Limited {
@@ -137,9 +137,9 @@ impl Unpacker<'_> {
 
     fn damaged(&self) -> impl Fn(io::Error) -> DataError + use<> {
         let archive = self.path.to_path_buf();
-        move |source| DataError::Archive {
+        move |reason| DataError::Archive {
             archive: archive.clone(),
-            source,
+            reason,
         }
     }
 }

@@ -49,9 +49,9 @@ pub fn load(path: &Path) -> Result<Vec<f32>, DataError> {
     };
     match rows {
         Ok(rows) => Ok(rows.into_iter().map(|value| value as f32).collect()),
-        Err(source) => Err(DataError::SoftLabelFile {
+        Err(reason) => Err(DataError::SoftLabelFile {
             file,
-            source: Box::new(source),
+            reason: Box::new(reason),
         }),
     }
 }
@@ -73,9 +73,9 @@ fn find(path: &Path) -> Result<PathBuf, DataError> {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, DataError> {
-    let failed = |source| DataError::Read {
+    let failed = |reason| DataError::Read {
         file: file.to_path_buf(),
-        source,
+        reason,
     };
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(failed)?;
@@ -169,8 +169,8 @@ fn normalise(counts: &[i64]) -> Result<Vec<f64>, DataError> {
 
 fn damaged(file: &Path) -> impl Fn(io::Error) -> DataError + use<> {
     let file = file.to_path_buf();
-    move |source| DataError::Npy {
+    move |reason| DataError::Npy {
         file: file.clone(),
-        source,
+        reason,
     }
 }

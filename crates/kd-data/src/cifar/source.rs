@@ -136,9 +136,9 @@ fn from_folder(folder: &Path, spec: &FileSpec) -> Result<Option<Content>, DataEr
 
 /// Reads a file whose size is checked before and after.
 fn read_file(file: &Path, spec: &FileSpec) -> Result<Vec<u8>, DataError> {
-    let failed = |source| DataError::Read {
+    let failed = |reason| DataError::Read {
         file: file.to_path_buf(),
-        source,
+        reason,
     };
     let opened = File::open(file).map_err(failed)?;
     let size = opened.metadata().map_err(failed)?.len();

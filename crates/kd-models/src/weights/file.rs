@@ -179,9 +179,9 @@ fn canonical_name(name: &str) -> String {
 }
 
 fn digest(path: &Path) -> Result<String, ModelError> {
-    let io = |source| ModelError::Io {
+    let io = |reason| ModelError::Io {
         path: path.to_path_buf(),
-        source,
+        reason,
     };
     let mut file = std::fs::File::open(path).map_err(io)?;
     let mut hasher = Sha256::new();

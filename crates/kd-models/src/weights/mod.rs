@@ -103,9 +103,9 @@ pub fn load(mut classifier: Classifier, file: WeightFile) -> Result<Classifier, 
 ///
 /// [`ModelError::Io`] when the file cannot be written.
 pub fn save(classifier: &Classifier, path: &Path) -> Result<(), ModelError> {
-    let io = |source| ModelError::Io {
+    let io = |reason| ModelError::Io {
         path: path.to_path_buf(),
-        source,
+        reason,
     };
     let about = serde_json::to_string(&About {
         architecture: classifier.architecture(),
