@@ -45,14 +45,9 @@ struct Options {
     #[arg(long, value_name = "NAME")]
     teacher_statistics: Option<Statistics>,
 
-    /// The network to train
-    #[arg(
-        long,
-        visible_alias = "arch",
-        value_name = "NAME",
-        default_value = "resnet8"
-    )]
-    student: Architecture,
+    /// The network to train: by default the one in --weights, else resnet8
+    #[arg(long, visible_alias = "arch", value_name = "NAME")]
+    student: Option<Architecture>,
 
     /// Weights that the student starts from, in place of fresh ones
     #[arg(long, visible_alias = "student-weights", value_name = "FILE")]
@@ -96,14 +91,17 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> anyhow::Result<Value> {
     let recipe = recipe(options)?;
     if options.print_recipe {
-        print!("{}", recipe.to_toml());
-        return Ok(Value::Null);
+        if !options.common.json {
+            print!("{}", recipe.to_toml());
+        }
+        return Ok(serde_json::to_value(&recipe)?);
     }
     let device = default_device()?;
     let sets = options.common.sets()?;
     let teacher = teacher(options, &recipe, &sets, &device)?;
     let student = student(options, &sets, &device)?;
-    let name = format!("distill-{}-{}", options.student, options.common.seed);
+    let architecture = student.architecture();
+    let name = format!("distill-{architecture}-{}", options.common.seed);
     let folder = options.common.folder(&name);
 
     eprintln!(
@@ -111,14 +109,14 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         teacher
             .as_ref()
             .map_or("labels", |t| t.architecture().name()),
-        options.student,
+        architecture,
         sets.train.len(),
         sets.name,
         recipe.epochs,
         sets.test.len()
     );
     let mut distiller = Distiller::new(recipe)?
-        .with_name(options.student.name())
+        .with_name(architecture.name())
         .with_test_set(sets.test.clone())
         .with_folder(&folder)
         .with_resume(options.resume)
@@ -143,7 +141,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         "data": sets.name,
         "train_samples": sets.train.len(),
         "teacher": teacher.as_ref().map(Classifier::architecture),
-        "student": options.student,
+        "student": architecture,
         "epochs": outcome.history.len(),
         "seed": options.common.seed,
         "samples": test.map(|t| t.samples),
@@ -153,8 +151,8 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         "ece": test.map(|t| t.ece),
         "kl_human": test.and_then(|t| t.kl_human),
         "seconds": outcome.seconds,
-        "weights": weights,
-        "report": outcome.report,
+        "weights": weights.display().to_string(),
+        "report": outcome.report.map(|path| path.display().to_string()),
     }))
 }
 
@@ -199,10 +197,11 @@ fn teacher(
 fn student(options: &Options, sets: &Sets, device: &Device) -> anyhow::Result<Classifier> {
     let spec = sets.input_spec()?;
     Ok(match &options.weights {
-        Some(path) => weights::restore(path, Some(options.student), &spec, None, device)?,
+        Some(path) => weights::restore(path, options.student, &spec, None, device)?,
         None => {
             let config = ModelConfig::new(spec).with_seed(options.common.seed);
-            options.student.init(&config, device)
+            let student = options.student.unwrap_or(Architecture::ResNet8);
+            student.init(&config, device)
         }
     })
 }

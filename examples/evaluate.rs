@@ -8,7 +8,7 @@ use clap::Parser;
 use kd::metrics::plot::reliability_diagram;
 use kd::models::weights;
 use kd::prelude::*;
-use kd_examples::{CommonOptions, Statistics, finish, parse, write_page};
+use kd_examples::{CommonOptions, Statistics, at_least_one, finish, parse, write_page};
 use serde_json::{Value, json};
 
 /// How good is a network on the test set? Accuracy, likelihood, calibration, and agreement with human labels
@@ -38,7 +38,7 @@ struct Options {
     statistics: Option<Statistics>,
 
     /// Images in a forward pass; changes memory and speed alone
-    #[arg(long, default_value_t = 256, value_name = "N")]
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = at_least_one)]
     batch_size: usize,
 
     #[command(flatten)]
@@ -107,7 +107,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         "example": "evaluate",
         "data": sets.name,
         "architecture": network.architecture(),
-        "weights": options.weights,
+        "weights": options.weights.display().to_string(),
         "samples": report.samples,
         "top1": report.top1,
         "top5": report.top5,
@@ -115,6 +115,6 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         "ece": report.ece,
         "kl_human": report.kl_human,
         "seconds": seconds,
-        "report": page,
+        "report": page.map(|path| path.display().to_string()),
     }))
 }

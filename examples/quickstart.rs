@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use kd::augment::{Affine, Images, cpu};
 use kd::metrics::plot::{LineChart, bar_with_interval};
 use kd::metrics::report::Table;
 use kd::models::weights;
 use kd::prelude::*;
-use kd_examples::{CommonOptions, Sets, finish, make_folder, parse, write_page};
+use kd_examples::{CommonOptions, Sets, finish, make_folder, parse_with, write_page};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -22,9 +22,9 @@ to run on CIFAR, and then more epochs.)
 
 Left behind in --out (runs/quickstart): report.html, teacher.safetensors, and the first student of each method.")]
 struct Options {
-    /// The network that is learnt from
-    #[arg(long, value_name = "NAME", default_value = "resnet14")]
-    teacher: Architecture,
+    /// The network that is learnt from: by default the one in --teacher-weights, else resnet14
+    #[arg(long, value_name = "NAME")]
+    teacher: Option<Architecture>,
 
     /// The network that learns
     #[arg(
@@ -49,7 +49,7 @@ struct Options {
 
     /// Students of each method, each from weights of its own. With one, intervals are over the test images; with more,
     /// over the students
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10))]
     seeds: u64,
 
     #[command(flatten)]
@@ -99,24 +99,15 @@ struct Gain {
 }
 
 fn main() -> ExitCode {
-    match parse::<Options>() {
-        Ok(mut options) => {
-            if !typed_data() {
-                options.common.data = None;
-            }
-            finish(options.common.json, run(&options))
-        }
+    // The default is to need no data, whatever the environment says.
+    let command = Options::command().mut_arg("data", |data| data.env(None));
+    match parse_with::<Options>(command) {
+        Ok(options) => finish(options.common.json, run(&options)),
         Err(error) => finish(false, Err(error)),
     }
 }
 
-/// Whether `--data` was asked for by hand or by file, and not by the environment.
-fn typed_data() -> bool {
-    std::env::args().any(|a| a == "--data" || a.starts_with("--data=") || a.starts_with("--config"))
-}
-
 fn run(options: &Options) -> anyhow::Result<Value> {
-    anyhow::ensure!(options.seeds > 0, "--seeds is 0, expected at least 1");
     let device = default_device()?;
     let sets = CommonOptions {
         limit: options.common.limit.or(Some(IMAGES)),
@@ -130,17 +121,24 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     eprintln!("{train} training and {test} test images of {}", sets.name);
 
     let started = Instant::now();
-    let teacher = match &options.teacher_weights {
-        Some(path) => weights::restore(path, None, &spec, None, &device)?,
+    // Refused before the teacher is trained, not after.
+    METHODS
+        .iter()
+        .try_for_each(|(_, name)| recipe(name, options.epochs, 0).map(drop))?;
+    let (teacher, teacher_seconds) = match &options.teacher_weights {
+        Some(path) => {
+            let teacher = weights::restore(path, options.teacher, &spec, None, &device)?;
+            (teacher, None)
+        }
         None => {
             let config = ModelConfig::new(spec.clone()).with_seed(options.common.seed);
-            let network = options.teacher.init(&config, &device);
+            let architecture = options.teacher.unwrap_or(Architecture::ResNet14);
+            let network = architecture.init(&config, &device);
             let recipe = recipe("ce", options.teacher_epochs, options.common.seed)?;
             let outcome = distiller(recipe, &sets, "teacher")?.run(network, &sets.train)?;
-            outcome.student
+            (outcome.student, Some(outcome.seconds))
         }
     };
-    let teacher_seconds = started.elapsed().as_secs_f64();
     weights::save(&teacher, &folder.join("teacher.safetensors"))?;
     let of_teacher = evaluate(&teacher, &sets.test, 256, &Progress::Silent)?;
 
@@ -184,7 +182,12 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         });
     }
 
-    let table = table(options, &of_teacher, teacher_seconds, &rows);
+    let head = TeacherRow {
+        architecture: teacher.architecture(),
+        report: &of_teacher,
+        seconds: teacher_seconds,
+    };
+    let table = table(options.student, &head, &rows);
     let html = report(options, &sets, &rows, &curves, table.clone())?;
     if !options.common.json {
         println!("{}", text(&table));
@@ -204,7 +207,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         "student": options.student,
         "methods": rows,
         "seconds": started.elapsed().as_secs_f64(),
-        "report": page,
+        "report": page.display().to_string(),
     }))
 }
 
@@ -278,25 +281,33 @@ fn gain(base: &[Student], students: &[Student]) -> Gain {
         mean,
         low: mean - half,
         high: mean + half,
-        significant: half < mean.abs(),
+        significant: differences.len() > 1 && half < mean.abs(),
     }
 }
 
-fn table(
-    options: &Options,
-    teacher: &kd::metrics::EvaluationReport,
-    teacher_seconds: f64,
-    rows: &[Row],
-) -> Vec<[String; 6]> {
+/// The first row of the table.
+struct TeacherRow<'a> {
+    architecture: Architecture,
+    report: &'a kd::metrics::EvaluationReport,
+    /// Of its training, if it was trained here.
+    seconds: Option<f64>,
+}
+
+fn table(student: Architecture, teacher: &TeacherRow, rows: &[Row]) -> Vec<[String; 6]> {
+    let TeacherRow {
+        architecture,
+        report,
+        seconds,
+    } = teacher;
     let mut table = vec![
         ["", "top-1", "gain over CE", "NLL", "ECE", "seconds"].map(String::from),
         [
-            format!("teacher, {}", options.teacher),
-            format!("{:.1} %", 100.0 * teacher.top1),
+            format!("teacher, {architecture}"),
+            format!("{:.1} %", 100.0 * report.top1),
             String::new(),
-            format!("{:.3}", teacher.nll),
-            format!("{:.3}", teacher.ece),
-            format!("{teacher_seconds:.0}"),
+            format!("{:.3}", report.nll),
+            format!("{:.3}", report.ece),
+            seconds.map_or(String::new(), |seconds| format!("{seconds:.0}")),
         ],
     ];
     for row in rows {
@@ -316,7 +327,7 @@ fn table(
             ),
         };
         table.push([
-            format!("{}, {}", options.student, row.method),
+            format!("{student}, {}", row.method),
             format!("{top1:.1} ± {:.1} %", 100.0 * row.deviation),
             gain,
             format!("{:.3}", mean(&row.students, |s| s.nll)),

@@ -137,7 +137,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
             .to_possible_value()
             .map(|v| v.get_name().to_string())
     );
-    value["report"] = json!(page);
+    value["report"] = json!(page.display().to_string());
     Ok(value)
 }
 

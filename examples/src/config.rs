@@ -13,13 +13,22 @@ use clap::{CommandFactory, FromArgMatches};
 ///
 /// When the file cannot be read, or has a key that is not an option. Errors of the command line end the program, as usual.
 pub fn parse<T: CommandFactory + FromArgMatches>() -> anyhow::Result<T> {
+    parse_with(T::command())
+}
+
+/// [`parse`] with a command that was changed.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_with<T: FromArgMatches>(command: clap::Command) -> anyhow::Result<T> {
     let mut typed = std::env::args_os();
     let program = typed.next().unwrap_or_default();
     let typed: Vec<OsString> = typed.collect();
-    let command = T::command().args_override_self(true);
+    let command = command.args_override_self(true);
     let mut arguments = vec![program];
     if let Some(file) = config_file(&typed) {
-        arguments.extend(from_file(&command, &file)?);
+        arguments.extend(from_file(&command, &file, &typed)?);
     }
     arguments.extend(typed);
     let matches = command.get_matches_from(arguments);
@@ -38,7 +47,11 @@ fn config_file(typed: &[OsString]) -> Option<String> {
     })
 }
 
-fn from_file(command: &clap::Command, file: &str) -> anyhow::Result<Vec<OsString>> {
+fn from_file(
+    command: &clap::Command,
+    file: &str,
+    typed: &[OsString],
+) -> anyhow::Result<Vec<OsString>> {
     let text = std::fs::read_to_string(file).with_context(|| file.to_string())?;
     let table: toml::Table = text
         .parse()
@@ -51,9 +64,18 @@ fn from_file(command: &clap::Command, file: &str) -> anyhow::Result<Vec<OsString
     let mut arguments = Vec::new();
     for (key, value) in table {
         let name = key.replace('_', "-");
+        let flag = format!("--{name}");
+        let is_typed = typed.iter().any(|argument| {
+            let argument = argument.to_string_lossy();
+            argument == flag || argument.starts_with(&format!("{flag}="))
+        });
         if !known.contains(&name.as_str()) {
             let known = known.join(", ").replace('-', "_");
             return Err(anyhow!("{file}: unknown key `{key}`; known: {known}"));
+        }
+        // What is typed replaces what is written, but for `set`, whose keys are of the recipe and go on top of one another.
+        if is_typed && name != "set" {
+            continue;
         }
         let values = match value {
             toml::Value::Array(values) => values,
@@ -77,4 +99,17 @@ fn from_file(command: &clap::Command, file: &str) -> anyhow::Result<Vec<OsString
         }
     }
     Ok(arguments)
+}
+
+/// A count that is not zero, for clap.
+///
+/// # Errors
+///
+/// When it is zero, or no number.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("expected at least 1".into()),
+        Ok(count) => Ok(count),
+        Err(error) => Err(format!("{error}")),
+    }
 }

@@ -144,10 +144,17 @@ impl Sets {
     }
 }
 
+/// Whether a path is, or holds, CIFAR-100 and not CIFAR-10.
 fn is_cifar100(path: &Path) -> bool {
-    path.join("train.bin").is_file()
-        || path.join("cifar-100-binary").is_dir() && !path.join("cifar-10-batches-bin").is_dir()
-        || path.to_string_lossy().contains("cifar-100-binary")
+    let holds = |names: &[&str]| names.iter().any(|name| path.join(name).exists());
+    let cifar10 = holds(&[
+        "cifar-10-batches-bin",
+        "cifar-10-binary.tar.gz",
+        "test_batch.bin",
+    ]);
+    let cifar100 = holds(&["cifar-100-binary", "cifar-100-binary.tar.gz", "train.bin"]);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("cifar-100-binary") || cifar100 && !cifar10
 }
 
 fn cifar100_sets(path: &Path) -> anyhow::Result<Sets> {

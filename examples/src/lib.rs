@@ -4,6 +4,6 @@ mod config;
 mod data;
 mod result;
 
-pub use config::parse;
+pub use config::{at_least_one, parse, parse_with};
 pub use data::{CommonOptions, Sets, Statistics};
 pub use result::{finish, make_folder, write_page};

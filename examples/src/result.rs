@@ -26,6 +26,10 @@ pub fn write_page(folder: &Path, html: &str) -> anyhow::Result<PathBuf> {
     let path = folder.join("report.html");
     let temporary = folder.join("report.tmp");
     let written = fs::write(&temporary, html).and_then(|()| fs::rename(&temporary, &path));
+    if written.is_err() {
+        // The reason is worth more than whether the leftover could be removed.
+        let _ = fs::remove_file(&temporary);
+    }
     written.with_context(|| path.display().to_string())?;
     eprintln!("report: {}", path.display());
     Ok(path)

@@ -270,9 +270,23 @@ fn files_that_do_not_fit_and_folders_that_cannot_be_written_are_refused() {
         example("distill").args(run).arg(&below),
         &["student.safetensors/run"],
     );
-    #[cfg(target_os = "linux")]
-    refused(
-        example("distill").args(run).arg("/dev/full/run"),
-        &["/dev/full/run"],
-    );
+}
+
+/// A disk that is full when the page is written: everything goes to it, nothing of it stays.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_and_leaves_no_half_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    fs::create_dir(&out).unwrap();
+    std::os::unix::fs::symlink("/dev/full", out.join("report.tmp")).unwrap();
+    let run = ["--recipe", "ce", "--limit", "32", "--epochs", "1", "--out"];
+    let no_space = ["report.html", "No space left on device"];
+    refused(example("distill").args(run).arg(&out), &no_space);
+    assert!(!out.join("report.html").exists());
+    assert!(fs::symlink_metadata(out.join("report.tmp")).is_err());
+    // The run itself is whole: with room, it ends.
+    let mut again = example("distill");
+    json(again.args(run).arg(&out).arg("--resume"));
+    assert!(out.join("report.html").is_file());
 }

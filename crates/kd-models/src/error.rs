@@ -25,9 +25,7 @@ pub enum ModelError {
         expected: String,
     },
     /// The file is not of a known weight format.
-    #[error(
-        "{path}: unknown weight format `{extension}`, expected .safetensors, .pth, .pt, .th or .bpk"
-    )]
+    #[error("{path}: unknown weight format `{extension}`, expected .safetensors, .pth, .pt or .th")]
     UnknownFormat {
         /// The file.
         path: PathBuf,

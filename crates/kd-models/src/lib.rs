@@ -19,7 +19,7 @@
 //! - [`Architecture`]: the names; [`ModelConfig`]: classes, seed, shortcut; [`Classifier`]: the network.
 //! - [`InputSpec`]: the statistics a network normalises with, saved with its weights.
 //! - [`init`]: initial weights that depend on (seed, parameter path) alone.
-//! - [`weights`]: PyTorch, safetensors and burnpack files in; safetensors with PyTorch's keys out.
+//! - [`weights`]: PyTorch and safetensors files in; safetensors with PyTorch's keys out.
 
 mod architecture;
 mod classifier;

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::TrainError;
 use crate::files::{sync_folder, write_durably};
+use crate::log::ForwardCounts;
 use crate::objective::LossSums;
 use crate::teacher::hex;
 
@@ -37,8 +38,14 @@ pub(crate) struct Position {
     pub(crate) step: usize,
     /// Of the steps of that epoch so far.
     pub(crate) sums: LossSums,
+    /// What they cost.
+    pub(crate) counts: ForwardCounts,
+    /// How long they took.
+    pub(crate) seconds: f64,
     /// Length of `metrics.jsonl`.
     pub(crate) metrics_bytes: u64,
+    /// Length of `timing.jsonl`.
+    pub(crate) timing_bytes: u64,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,20 +1,15 @@
 use std::path::PathBuf;
-use std::time::Instant;
 
-use burn::optim::{GradientsParams, ModuleOptimizer};
-use kd_data::{ImageSet, Loader, LoaderConfig};
+use kd_data::{ImageSet, LoaderConfig};
 use kd_metrics::EvaluationReport;
 use kd_models::Classify;
 
 use crate::TrainError;
-use crate::checkpoint::Position;
-use crate::evaluation::{device_of, evaluate, fits};
-use crate::log::{EpochRecord, EpochTiming, Line, TestRecord};
-use crate::objective::Objective;
-use crate::presenter::{ForwardCounts, Presenter};
-use crate::progress::{Progress, Task, duration};
+use crate::evaluation::fits;
+use crate::log::EpochRecord;
+use crate::progress::Progress;
 use crate::recipe::Recipe;
-use crate::report;
+use crate::run::Run;
 use crate::run_folder::{Identity, RunFolder};
 use crate::teacher::Teacher;
 
@@ -47,14 +42,14 @@ use crate::teacher::Teacher;
 /// # }
 /// ```
 pub struct Distiller {
-    recipe: Recipe,
-    teacher: Option<Teacher>,
-    test_set: Option<ImageSet>,
+    pub(crate) recipe: Recipe,
+    pub(crate) teacher: Option<Teacher>,
+    pub(crate) test_set: Option<ImageSet>,
     folder: Option<PathBuf>,
     resume: bool,
     workers: usize,
-    progress: Progress,
-    name: String,
+    pub(crate) progress: Progress,
+    pub(crate) name: String,
 }
 
 /// What a run gives back.
@@ -134,7 +129,7 @@ impl Distiller {
         self
     }
 
-    /// Train `student` on `train_set`, and give it back.
+    /// Train `student` on `train_set`, and give it back. A run that is resumed is given the same fresh student again.
     ///
     /// # Errors
     ///
@@ -152,39 +147,14 @@ impl Distiller {
             .with_seed(self.recipe.seed)
             .with_workers(self.workers)
             .init(train_set.clone())?;
-        let mut folder = match &self.folder {
+        let folder = match &self.folder {
             Some(path) => {
-                let identity = self.identity(train_set);
+                let identity = self.identity(&student, train_set);
                 Some(RunFolder::open(path, &self.recipe, &identity, self.resume)?)
             }
             None => None,
         };
-        let mut run = Run {
-            distiller: self,
-            presenter: Presenter::new(&self.recipe, &device_of(&student))?,
-            objective: Objective::new(&self.recipe.views)?,
-            optimizer: self.recipe.optimizer.init(),
-            // A student that was made or kept without autodiff is brought to it; its statistics are its own from here.
-            student: student.train(),
-            position: Position::default(),
-            history: Vec::new(),
-            evaluation: None,
-            seconds: 0.0,
-        };
-        if let Some(folder) = &mut folder {
-            run = run.restore(folder)?;
-        }
-        let steps = loader.batches();
-        let task = self
-            .progress
-            .task(&self.name, (steps * self.recipe.epochs) as u64, "steps");
-        task.resume_at((run.position.epoch * steps + run.position.step) as u64);
-        run.start(steps, &mut folder)?;
-        while run.position.epoch < self.recipe.epochs {
-            run = run.epoch(&loader, &mut folder, &task)?;
-        }
-        task.finish();
-        run.finish(&loader, folder)
+        Run::new(self, student, loader, folder)?.complete()
     }
 
     fn check<S: Classify>(&self, student: &S, train_set: &ImageSet) -> Result<(), TrainError> {
@@ -204,237 +174,15 @@ impl Distiller {
                 fits("teacher", teacher.input_spec(), name, set)?;
             }
         }
-        Ok(())
+        self.recipe.check_for(train_set.len())
     }
 
-    fn identity(&self, train_set: &ImageSet) -> Identity {
+    fn identity<S: Classify + 'static>(&self, student: &S, train_set: &ImageSet) -> Identity {
         Identity {
             training_set: train_set.fingerprint(),
             test_set: self.test_set.as_ref().map(ImageSet::fingerprint),
-            teacher: self.teacher.as_ref().map(|t| t.fingerprint().to_string()),
+            teacher: self.teacher.as_ref().map(Teacher::fingerprint),
+            student: Teacher::new(student).fingerprint(),
         }
     }
-}
-
-/// A run under way.
-struct Run<'a, S> {
-    distiller: &'a Distiller,
-    presenter: Presenter,
-    objective: Objective,
-    student: S,
-    optimizer: ModuleOptimizer,
-    position: Position,
-    history: Vec<EpochRecord>,
-    evaluation: Option<EvaluationReport>,
-    seconds: f64,
-}
-
-impl<S: Classify + 'static> Run<'_, S> {
-    fn restore(mut self, folder: &mut RunFolder) -> Result<Self, TrainError> {
-        let checkpoint = folder.checkpoint();
-        if let Some((student, optimizer, position)) =
-            checkpoint.load(self.student.clone(), self.optimizer.clone())?
-        {
-            self.student = student;
-            self.optimizer = optimizer;
-            self.position = position;
-        }
-        let lines = folder.rewind(self.position.metrics_bytes)?;
-        self.history = lines
-            .into_iter()
-            .filter_map(|line| match line {
-                Line::Epoch(record) => Some(record),
-                _ => None,
-            })
-            .collect();
-        Ok(self)
-    }
-
-    fn start(&self, steps: usize, folder: &mut Option<RunFolder>) -> Result<(), TrainError> {
-        let recipe = &self.distiller.recipe;
-        match folder {
-            Some(folder) if self.position.metrics_bytes == 0 => folder.log(&Line::Start {
-                weights: recipe.views.weights(),
-                steps,
-                epochs: recipe.epochs,
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// The rest of the current epoch.
-    fn epoch(
-        mut self,
-        loader: &Loader,
-        folder: &mut Option<RunFolder>,
-        task: &Task,
-    ) -> Result<Self, TrainError> {
-        let Distiller {
-            recipe, teacher, ..
-        } = self.distiller;
-        let epoch = self.position.epoch;
-        let factor = recipe.schedule.factor_at(epoch, recipe.epochs);
-        let learning_rate = recipe.optimizer.learning_rate * factor;
-        let first_step = self.position.step;
-        let started = Instant::now();
-        let mut counts = ForwardCounts::default();
-
-        for batch in loader.epoch_from(epoch as u64, first_step) {
-            let step = batch.index;
-            let views =
-                self.presenter
-                    .views(&batch, teacher.as_ref(), &self.student, &mut counts)?;
-            let loss = self.objective.loss(&self.student, &views);
-            let values = loss.values()?;
-            if let Some((term, value)) = values.non_finite() {
-                return Err(TrainError::NonFinite {
-                    term,
-                    value,
-                    epoch,
-                    step,
-                });
-            }
-            if let Some(total) = loss.total() {
-                let gradients = GradientsParams::from_grads(total.backward(), &self.student);
-                self.student = self.optimizer.step(learning_rate, self.student, gradients);
-            }
-            self.position.sums.add(&values, batch.labels.len());
-            self.position.step = step + 1;
-            task.message(format!("epoch {} loss {:.3}", epoch + 1, values.loss));
-            task.advance(1);
-            if let Some(folder) = folder {
-                if due(step, recipe.log.every_steps) {
-                    folder.log(&Line::Step {
-                        epoch,
-                        step,
-                        learning_rate,
-                        values,
-                    })?;
-                }
-                if due(step, recipe.log.checkpoint_steps) {
-                    self.save(folder)?;
-                }
-            }
-        }
-
-        let seconds = started.elapsed().as_secs_f64();
-        self.seconds += seconds;
-        self.evaluate(epoch)?;
-        let record = EpochRecord {
-            epoch,
-            learning_rate,
-            train: self.position.sums.mean(),
-            test: self.evaluation.as_ref().map(TestRecord::from),
-        };
-        task.say(&describe(
-            &self.distiller.name,
-            recipe.epochs,
-            &record,
-            seconds,
-        ));
-        self.history.push(record.clone());
-        let steps = self.position.step - first_step;
-        self.position = Position {
-            epoch: epoch + 1,
-            ..Position::default()
-        };
-        if let Some(folder) = folder {
-            folder.log(&Line::Epoch(record))?;
-            folder.log_timing(&EpochTiming {
-                epoch,
-                seconds,
-                steps,
-                student_images: counts.student,
-                student_scored_images: counts.student_scoring,
-                teacher_images: counts.teacher,
-            })?;
-            self.save(folder)?;
-        }
-        Ok(self)
-    }
-
-    /// Measure the student if it is time to.
-    fn evaluate(&mut self, epoch: usize) -> Result<(), TrainError> {
-        let recipe = &self.distiller.recipe;
-        let last = epoch + 1 == recipe.epochs;
-        self.evaluation = match &self.distiller.test_set {
-            Some(set) if last || due(epoch, recipe.log.evaluate_epochs) => {
-                let size = recipe.evaluation_batch_size;
-                Some(evaluate(&self.student, set, size, &Progress::Silent)?)
-            }
-            _ => None,
-        };
-        Ok(())
-    }
-
-    fn save(&mut self, folder: &mut RunFolder) -> Result<(), TrainError> {
-        self.position.metrics_bytes = folder.flush()?;
-        folder
-            .checkpoint()
-            .save(&self.student, &self.optimizer, &self.position)
-    }
-
-    fn finish(
-        mut self,
-        loader: &Loader,
-        folder: Option<RunFolder>,
-    ) -> Result<Outcome<S>, TrainError> {
-        if self.evaluation.is_none() {
-            // A run that was complete before this process began.
-            self.evaluate(self.distiller.recipe.epochs - 1)?;
-        }
-        let report = match folder {
-            Some(folder) => {
-                let samples = self.samples(loader)?;
-                let html = report::render(&report::Facts {
-                    name: &self.distiller.name,
-                    recipe: &self.distiller.recipe,
-                    history: &self.history,
-                    evaluation: self.evaluation.as_ref(),
-                    timings: &folder.timings()?,
-                    samples: &samples,
-                })?;
-                Some(folder.write_report(&html)?)
-            }
-            None => None,
-        };
-        Ok(Outcome {
-            student: self.student.valid(),
-            history: self.history,
-            evaluation: self.evaluation,
-            seconds: self.seconds,
-            report,
-        })
-    }
-
-    /// What the networks were shown in the first step: the look of the augmentation.
-    fn samples(&self, loader: &Loader) -> Result<Option<report::Samples>, TrainError> {
-        let Some(batch) = loader.epoch(0).next() else {
-            return Ok(None);
-        };
-        let teacher = self.distiller.teacher.as_ref();
-        let mut counts = ForwardCounts::default();
-        let shown = self
-            .presenter
-            .views(&batch, teacher, &self.student, &mut counts)?;
-        Ok(Some(report::Samples::of(&batch, &shown)?))
-    }
-}
-
-/// Whether it is time, after the item `index`, for what happens every so many items.
-fn due(index: usize, every: usize) -> bool {
-    every > 0 && (index + 1).is_multiple_of(every)
-}
-
-fn describe(name: &str, epochs: usize, record: &EpochRecord, seconds: f64) -> String {
-    let test = record.test.map_or(String::new(), |test| {
-        format!("  test {:.2} %  nll {:.3}", 100.0 * test.top1, test.nll)
-    });
-    format!(
-        "{name}: epoch {}/{epochs}  lr {:.2e}  loss {:.3}{test}  {}",
-        record.epoch + 1,
-        record.learning_rate,
-        record.train.loss,
-        duration(seconds)
-    )
 }

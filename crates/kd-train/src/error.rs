@@ -27,10 +27,8 @@ pub enum TrainError {
         /// What the data has.
         found: String,
     },
-    /// A term of the loss is not a finite number. The step was not applied.
-    #[error(
-        "the loss term `{term}` is {value} at epoch {epoch}, step {step}; the step was not applied"
-    )]
+    /// A term of the loss, or the score of a candidate, is not a finite number. The step was not applied.
+    #[error("`{term}` is {value} at epoch {epoch}, step {step}; the step was not applied")]
     NonFinite {
         /// The term.
         term: &'static str,
@@ -40,6 +38,14 @@ pub enum TrainError {
         epoch: usize,
         /// The step in the epoch, from 0.
         step: usize,
+    },
+    /// The student could not be measured after an epoch.
+    #[error("the evaluation after epoch {epoch}: {reason}")]
+    Evaluation {
+        /// The epoch, from 0.
+        epoch: usize,
+        /// What is wrong.
+        reason: Box<TrainError>,
     },
     /// A file of the run could not be read or written.
     #[error("{path}: {reason}")]

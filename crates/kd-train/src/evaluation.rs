@@ -1,7 +1,7 @@
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use kd_data::ImageSet;
 use kd_metrics::{EvaluationConfig, EvaluationReport};
-use kd_models::Classify;
+use kd_models::{Classify, InputSpec};
 
 use crate::progress::Progress;
 use crate::teacher::Teacher;
@@ -14,6 +14,10 @@ use crate::{TrainError, presenter};
 ///
 /// [`TrainError::Unfit`] when the set has other images or another number of classes than the network, and what
 /// the device and the measures report.
+///
+/// # Panics
+///
+/// Panics if `batch_size` is 0.
 pub fn evaluate<N: Classify + 'static>(
     network: &N,
     set: &ImageSet,
@@ -51,6 +55,10 @@ pub fn evaluate<N: Classify + 'static>(
 /// # Errors
 ///
 /// As [`evaluate`].
+///
+/// # Panics
+///
+/// Panics if `batch_size` is 0.
 pub fn logits<N: Classify + 'static>(
     network: &N,
     set: &ImageSet,
@@ -90,11 +98,12 @@ fn for_each_batch(
 ) -> Result<(), TrainError> {
     let [channels, height, width] = set.shape();
     let size = channels * height * width;
+    assert!(batch_size > 0, "batch_size is 0, expected at least 1");
     let mut start = 0;
     while start < set.len() {
-        let end = set.len().min(start + batch_size.max(1));
+        let end = set.len().min(start + batch_size);
         let images = &set.pixels()[start * size..end * size];
-        let images = presenter::pixels(images, [end - start, channels, height, width], device)?;
+        let images = presenter::plain(images, [end - start, channels, height, width], device)?;
         each(network.forward(images), start..end)?;
         start = end;
     }
@@ -107,24 +116,44 @@ pub(crate) fn device_of<N: Classify>(network: &N) -> Device {
     devices.into_iter().next().unwrap_or_default().inner()
 }
 
-/// Refuse a set whose images or classes are not those of the network.
+/// Refuse an empty set, and one whose images or classes are not those of the network.
 pub(crate) fn fits(
     network: &'static str,
-    spec: &kd_models::InputSpec,
+    spec: &InputSpec,
     name: &'static str,
     set: &ImageSet,
 ) -> Result<(), TrainError> {
-    let describe =
-        |size: [usize; 3], classes: usize| format!("{size:?} images of {classes} classes");
-    let expected = describe(spec.size, spec.classes());
-    let found = describe(set.shape(), set.classes());
-    match expected == found {
-        true => Ok(()),
-        false => Err(TrainError::Unfit {
-            network,
-            set: name,
-            expected,
-            found,
-        }),
+    let describe = |size: [usize; 3], classes: &[String]| match numbered(classes) {
+        true => format!("{size:?} images of {} classes", classes.len()),
+        false => format!(
+            "{size:?} images of {} classes ({})",
+            classes.len(),
+            classes.join(", ")
+        ),
+    };
+    // Classes that are only numbered may be any.
+    let (ours, theirs) = (&spec.class_names[..], set.class_names());
+    let same_classes = match numbered(ours) || numbered(theirs) {
+        true => ours.len() == theirs.len(),
+        false => ours == theirs,
+    };
+    if spec.size == set.shape() && same_classes && !set.is_empty() {
+        return Ok(());
     }
+    Err(TrainError::Unfit {
+        network,
+        set: name,
+        expected: describe(spec.size, ours),
+        found: match set.is_empty() {
+            true => "no image".into(),
+            false => describe(set.shape(), theirs),
+        },
+    })
+}
+
+fn numbered(classes: &[String]) -> bool {
+    classes
+        .iter()
+        .enumerate()
+        .all(|(number, name)| *name == number.to_string())
 }

@@ -81,14 +81,30 @@ impl From<&EvaluationReport> for TestRecord {
 pub struct EpochTiming {
     /// The epoch.
     pub epoch: usize,
-    /// Of the steps; where the run was resumed within the epoch, of those since.
+    /// Of its steps.
     pub seconds: f64,
-    /// Steps in those seconds.
+    /// How many steps.
     pub steps: usize,
-    /// Images that the student was trained on.
+    /// Images that went through the networks.
+    #[serde(flatten)]
+    pub counts: ForwardCounts,
+}
+
+/// Images that went through each network: what steps cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardCounts {
+    /// Through the student, forward and backward.
     pub student_images: u64,
-    /// Images that the student scored, without a backward pass.
+    /// Through the student to score candidates, forward alone.
     pub student_scored_images: u64,
-    /// Images that the teacher was asked for.
+    /// Through the teacher.
     pub teacher_images: u64,
+}
+
+impl ForwardCounts {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.student_images += other.student_images;
+        self.student_scored_images += other.student_scored_images;
+        self.teacher_images += other.teacher_images;
+    }
 }

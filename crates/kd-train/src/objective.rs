@@ -64,8 +64,9 @@ impl Objective {
     ///
     /// # Errors
     ///
-    /// [`TrainError::Core`] when the temperature is out of range.
+    /// [`TrainError::Recipe`] when a field is out of its range.
     pub fn new(plan: &ViewPlan) -> Result<Self, TrainError> {
+        plan.check()?;
         let kl = KlLossConfig::new()
             .with_temperature(plan.temperature)
             .with_tau_squared(plan.tau_squared)
@@ -82,7 +83,7 @@ impl Objective {
     ///
     /// # Panics
     ///
-    /// Panics if a divergence has a weight and `views` lacks what the teacher said.
+    /// Panics if a divergence has a weight and `views` lacks the view or what the teacher said of it.
     pub fn loss<S: Classify>(&self, student: &S, views: &Views) -> Loss {
         let Weights { ce, kl, kl_mixed } = self.weights;
         let mut loss = Loss::default();
@@ -102,7 +103,9 @@ impl Objective {
                 loss.add("kl", kl, self.kl.forward(logits, teacher));
             }
         }
-        if let (Some(mixed), true) = (&views.mixed, kl_mixed > 0.0) {
+        if kl_mixed > 0.0 {
+            #[expect(clippy::expect_used, reason = "documented: the caller brings the view")]
+            let mixed = views.mixed.as_ref().expect("a mixed view");
             let logits = student.forward(Tensor::from_inner(mixed.images.clone()));
             let term = self.kl.forward(logits, mixed.teacher_logits.clone());
             loss.add("kl_mixed", kl_mixed, term);

@@ -1,9 +1,10 @@
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use kd_augment::{Affine, Augmentation, Augmenter, DrawKey, Images, Mixer, cpu, tensor};
+use kd_augment::{Affine, Augmentation, Augmenter, DrawKey, Images, Mixer, Plan, cpu, tensor};
 use kd_data::Batch;
 use kd_models::Classify;
 
 use crate::TrainError;
+use crate::log::ForwardCounts;
 use crate::objective::{MixedImages, Views};
 use crate::recipe::Recipe;
 use crate::teacher::Teacher;
@@ -19,19 +20,10 @@ pub(crate) struct Presenter {
     seed: u64,
     augmenter: Augmenter,
     mixed: Option<(MixedView, Mixer)>,
+    original_weighs: bool,
     original_needs_teacher: bool,
     /// Without autodiff.
     device: Device,
-}
-
-/// Images that went through each network: what a step costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ForwardCounts {
-    pub(crate) teacher: u64,
-    /// To score candidates, without a backward pass.
-    pub(crate) student_scoring: u64,
-    /// With a backward pass.
-    pub(crate) student: u64,
 }
 
 impl Presenter {
@@ -47,70 +39,89 @@ impl Presenter {
             seed: recipe.seed,
             augmenter: recipe.views.original.augmentation.build()?,
             mixed,
+            original_weighs: weights.ce > 0.0 || weights.kl > 0.0,
             original_needs_teacher: weights.kl > 0.0,
             device: device.clone().inner(),
         })
     }
 
-    /// The views of one batch. The student is only asked where a criterion wants its opinion, and then without
-    /// autodiff and with its statistics at rest.
+    /// The views of one batch, and what they cost. The student is only asked where a criterion wants its opinion, and then
+    /// without autodiff and with its statistics at rest.
     pub(crate) fn views<S: Classify>(
         &self,
         batch: &Batch,
         teacher: Option<&Teacher>,
         student: &S,
-        counts: &mut ForwardCounts,
-    ) -> Result<Views, TrainError> {
+    ) -> Result<(Views, ForwardCounts), TrainError> {
+        let images = batch.labels.len() as u64;
+        let mut counts = ForwardCounts::default();
         let key = DrawKey::new(self.seed).epoch(batch.epoch);
-        let original = augmented(&self.augmenter, &key.view(ORIGINAL), batch, &self.device)?;
-        let ask = |images: Tensor<4>, counts: &mut ForwardCounts| {
-            counts.teacher += images.dims()[0] as u64;
-            teacher
-                .map(|teacher| teacher.forward(images))
-                .ok_or(TrainError::NoTeacher)
-        };
+        let original = augmented(
+            &self.augmenter,
+            &key.view(ORIGINAL),
+            batch,
+            &batch.images,
+            &self.device,
+        )?;
+        if self.original_weighs {
+            counts.student_images += images;
+        }
         let teacher_original = match self.original_needs_teacher {
-            true => Some(ask(original.clone(), counts)?),
+            true => {
+                counts.teacher_images += images;
+                let teacher = teacher.ok_or(TrainError::NoTeacher)?;
+                Some(teacher.forward(original.clone()))
+            }
             false => None,
         };
         let mixed = match &self.mixed {
             Some((view, mixer)) => {
+                let mix = MixedBatch {
+                    view,
+                    mixer,
+                    key: key.view(MIXED),
+                    batch,
+                    original: &original,
+                };
                 let teacher = teacher.ok_or(TrainError::NoTeacher)?;
-                let key = key.view(MIXED);
-                Some(self.mixed(
-                    view, mixer, &key, batch, &original, teacher, student, counts,
-                )?)
+                let mixed = mix.images(teacher, student, &mut counts)?;
+                counts.student_images += mixed.images.dims()[0] as u64;
+                Some(mixed)
             }
             None => None,
         };
-        counts.student += original.dims()[0] as u64;
-        counts.student += mixed.as_ref().map_or(0, |m| m.images.dims()[0] as u64);
-        Ok(Views {
+        let views = Views {
             labels: labels(batch, &self.device),
             original,
             teacher_original,
             mixed,
-        })
+        };
+        Ok((views, counts))
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "private: the parts of one view")]
-    fn mixed<S: Classify>(
+/// What the mixed view of a batch is made from.
+struct MixedBatch<'a> {
+    view: &'a MixedView,
+    mixer: &'a Mixer,
+    key: DrawKey,
+    batch: &'a Batch,
+    original: &'a Tensor<4>,
+}
+
+impl MixedBatch<'_> {
+    fn images<S: Classify>(
         &self,
-        view: &MixedView,
-        mixer: &Mixer,
-        key: &DrawKey,
-        batch: &Batch,
-        original: &Tensor<4>,
         teacher: &Teacher,
         student: &S,
         counts: &mut ForwardCounts,
     ) -> Result<MixedImages, TrainError> {
-        let (ids, index) = (&batch.ids[..], batch.index as u64);
-        let Some(pool) = &view.pool else {
-            let [_, _, height, width] = original.dims();
-            let plan = mixer.sample(key, ids, index, [height, width]);
-            let images = tensor::mix(&plan, original.clone())?;
-            counts.teacher += images.dims()[0] as u64;
+        let (ids, index) = (&self.batch.ids[..], self.batch.index as u64);
+        let Some(pool) = &self.view.pool else {
+            let [_, _, height, width] = self.original.dims();
+            let plan = self.mixer.sample(&self.key, ids, index, [height, width]);
+            let images = tensor::mix(&plan, self.original.clone())?;
+            counts.teacher_images += images.dims()[0] as u64;
             return Ok(MixedImages {
                 teacher_logits: teacher.forward(images.clone()),
                 images,
@@ -125,9 +136,9 @@ impl Presenter {
             }
         });
         let picked = pool.draw(
-            mixer,
-            original.clone(),
-            key,
+            self.mixer,
+            self.original.clone(),
+            &self.key,
             ids,
             index,
             |images| {
@@ -136,8 +147,8 @@ impl Presenter {
             },
             score.as_mut().map(|score| score as &mut dyn FnMut(_) -> _),
         )?;
-        counts.teacher += asked;
-        counts.student_scoring += scored;
+        counts.teacher_images += asked;
+        counts.student_scored_images += scored;
         Ok(MixedImages {
             images: picked.images,
             teacher_logits: picked.teacher_logits,
@@ -145,40 +156,37 @@ impl Presenter {
     }
 }
 
-/// The images of a batch after an augmentation, as pixels in `[0, 1]` on the device.
+/// Images after an augmentation, as pixels in `[0, 1]` on the device. `pixels` are those of the batch, or stand for them.
 pub(crate) fn augmented(
     augmenter: &Augmenter,
     key: &DrawKey,
     batch: &Batch,
+    pixels: &[u8],
     device: &Device,
 ) -> Result<Tensor<4>, TrainError> {
-    let images = Images::new(&batch.images, batch.shape)?;
+    let images = Images::new(pixels, batch.shape)?;
     let plan = augmenter.sample(key, &batch.ids, batch.index as u64, images.image_shape())?;
-    let mut pixels = vec![0.0; batch.images.len()];
-    cpu::apply(&plan, images, &mut pixels, &Affine::unit())?;
-    Ok(Tensor::from_data(
-        TensorData::new(pixels, batch.shape),
-        (device, DType::F32),
-    ))
+    on_device(&plan, images, device)
 }
 
 /// Planar u8 images as pixels in `[0, 1]` on the device.
-pub(crate) fn pixels(
-    images: &[u8],
+pub(crate) fn plain(
+    pixels: &[u8],
     shape: [usize; 4],
     device: &Device,
 ) -> Result<Tensor<4>, TrainError> {
-    let batch = Batch {
-        epoch: 0,
-        index: 0,
-        ids: (0..shape[0] as u64).collect(),
-        images: images.to_vec(),
-        shape,
-        labels: Vec::new(),
-        soft_labels: None,
-    };
-    let augmenter = Augmentation::identity().build()?;
-    augmented(&augmenter, &DrawKey::new(0), &batch, device)
+    let images = Images::new(pixels, shape)?;
+    let ids: Vec<u64> = (0..shape[0] as u64).collect();
+    let identity = Augmentation::identity();
+    let plan = identity.sample(&DrawKey::new(0), &ids, 0, images.image_shape())?;
+    on_device(&plan, images, device)
+}
+
+fn on_device(plan: &Plan, images: Images, device: &Device) -> Result<Tensor<4>, TrainError> {
+    let mut out = vec![0.0; images.pixels().len()];
+    cpu::apply(plan, images, &mut out, &Affine::unit())?;
+    let data = TensorData::new(out, images.shape());
+    Ok(Tensor::from_data(data, (device, DType::F32)))
 }
 
 /// The labels of a batch on the device.

@@ -248,6 +248,30 @@ impl Recipe {
         Self::from_table(table)
     }
 
+    /// Check what depends on the training set.
+    pub(crate) fn check_for(&self, images: usize) -> Result<(), TrainError> {
+        let pool = self.views.mixed.as_ref().and_then(|mixed| mixed.pool);
+        let Some((pool, pick)) = pool.and_then(|pool| Some((pool, pool.pick?))) else {
+            return Ok(());
+        };
+        let smallest = match images % self.batch_size {
+            0 => self.batch_size,
+            rest => rest,
+        };
+        if pick <= pool.copies * smallest {
+            return Ok(());
+        }
+        Err(TrainError::Recipe {
+            place: "views.mixed.pool.pick".into(),
+            reason: format!(
+                "is {pick}, and the last of {images} images in batches of {} leave a pool of {}; without `pick`, as many \
+                 are picked as a batch holds",
+                self.batch_size,
+                pool.copies * smallest
+            ),
+        })
+    }
+
     /// As TOML, every key written out.
     pub fn to_toml(&self) -> String {
         // A recipe holds nothing that TOML cannot say.
@@ -268,6 +292,12 @@ impl Recipe {
             }),
         };
         let count = |key: &str, found: usize| range(key, found as f64, found > 0, "at least 1");
+        range(
+            "seed",
+            self.seed as f64,
+            self.seed <= i64::MAX as u64,
+            "a number below 2^63, the largest that TOML can say",
+        )?;
         count("epochs", self.epochs)?;
         count("batch_size", self.batch_size)?;
         count("evaluation_batch_size", self.evaluation_batch_size)?;

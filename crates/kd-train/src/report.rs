@@ -22,7 +22,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) history: &'a [EpochRecord],
     pub(crate) evaluation: Option<&'a EvaluationReport>,
     pub(crate) timings: &'a [EpochTiming],
-    pub(crate) samples: &'a Option<Samples>,
+    pub(crate) samples: Option<&'a Samples>,
 }
 
 /// A few images as the networks saw them.
@@ -34,8 +34,12 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
-    pub(crate) fn of(batch: &Batch, views: &Views) -> Result<Self, TrainError> {
+    /// `None` for images that are neither grey nor RGB: there is no picture of them.
+    pub(crate) fn of(batch: &Batch, views: &Views) -> Result<Option<Self>, TrainError> {
         let [_, channels, height, width] = batch.shape;
+        if !matches!(channels, 1 | 3) {
+            return Ok(None);
+        }
         let size = channels * height * width;
         let rows = |images: &Tensor<4>| -> Result<Vec<Vec<u8>>, TrainError> {
             let shown = images.dims()[0].min(SHOWN);
@@ -46,7 +50,7 @@ impl Samples {
                 .map(|image| image.iter().map(level).collect())
                 .collect())
         };
-        Ok(Self {
+        Ok(Some(Self {
             shape: [channels, height, width],
             raw: batch
                 .images
@@ -59,7 +63,7 @@ impl Samples {
                 Some(mixed) => rows(&mixed.images)?,
                 None => Vec::new(),
             },
-        })
+        }))
     }
 }
 
@@ -116,14 +120,17 @@ fn outcome(facts: &Facts) -> Section {
     let rows = [
         ("epochs", facts.history.len().to_string()),
         ("training time", duration(seconds)),
-        ("images trained on", sum(|t| t.student_images).to_string()),
+        (
+            "images trained on",
+            sum(|t| t.counts.student_images).to_string(),
+        ),
         (
             "images scored by the student",
-            sum(|t| t.student_scored_images).to_string(),
+            sum(|t| t.counts.student_scored_images).to_string(),
         ),
         (
             "images shown to the teacher",
-            sum(|t| t.teacher_images).to_string(),
+            sum(|t| t.counts.teacher_images).to_string(),
         ),
         ("weight of CE", weights.ce.to_string()),
         ("weight of KL, original view", weights.kl.to_string()),

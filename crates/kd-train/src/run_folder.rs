@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Position};
 use crate::files::write_atomically;
 use crate::log::{EpochTiming, Line};
 use crate::recipe::Recipe;
@@ -28,6 +28,8 @@ pub(crate) struct Identity {
     pub(crate) training_set: String,
     pub(crate) test_set: Option<String>,
     pub(crate) teacher: Option<String>,
+    /// Before the first step.
+    pub(crate) student: String,
 }
 
 pub(crate) struct RunFolder {
@@ -71,9 +73,10 @@ impl RunFolder {
         Checkpoint::of(&self.path)
     }
 
-    /// Forget the lines that were written after the checkpoint, and give back those before.
-    pub(crate) fn rewind(&mut self, metrics_bytes: u64) -> Result<Vec<Line>, TrainError> {
-        self.metrics.truncate(metrics_bytes)?;
+    /// Forget the lines that were written after the checkpoint, and give back the metrics before.
+    pub(crate) fn rewind(&mut self, position: &Position) -> Result<Vec<Line>, TrainError> {
+        self.metrics.truncate(position.metrics_bytes)?;
+        self.timing.truncate(position.timing_bytes)?;
         self.metrics.lines()
     }
 
@@ -86,13 +89,12 @@ impl RunFolder {
     }
 
     pub(crate) fn log_timing(&mut self, timing: &EpochTiming) -> Result<(), TrainError> {
-        self.timing.append(timing)?;
-        self.timing.flush().map(|_| ())
+        self.timing.append(timing)
     }
 
-    /// Bring the metrics to the disk; how many bytes they are.
-    pub(crate) fn flush(&mut self) -> Result<u64, TrainError> {
-        self.metrics.flush()
+    /// Bring metrics and timing to the disk; how many bytes they are.
+    pub(crate) fn flush(&mut self) -> Result<(u64, u64), TrainError> {
+        Ok((self.metrics.flush()?, self.timing.flush()?))
     }
 
     pub(crate) fn write_report(&self, html: &str) -> Result<PathBuf, TrainError> {
@@ -132,6 +134,11 @@ fn compare(path: &Path, recipe: &Recipe, identity: &Identity) -> Result<(), Trai
         ),
         ("the test set", of_run.test_set, identity.test_set.as_ref()),
         ("the teacher", of_run.teacher, identity.teacher.as_ref()),
+        (
+            "the student before the first step",
+            Some(of_run.student),
+            Some(&identity.student),
+        ),
     ];
     for (what, run, now) in parts {
         if run.as_ref() != now {

@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use kd_models::{Classify, InputSpec};
@@ -6,16 +8,19 @@ use sha2::{Digest, Sha256};
 /// A network that is asked and never trained: without autodiff, in evaluation mode, its batch-norm statistics at rest.
 pub(crate) struct Teacher {
     forward: Box<dyn Fn(Tensor<4>) -> Tensor<2>>,
+    fingerprint: Box<dyn Fn() -> String>,
     input_spec: InputSpec,
-    fingerprint: String,
 }
 
 impl Teacher {
     pub(crate) fn new<T: Classify + 'static>(network: &T) -> Self {
-        let frozen = network.valid();
+        let frozen = Rc::new(network.valid());
         Self {
             input_spec: frozen.input_spec().clone(),
-            fingerprint: fingerprint(&frozen),
+            fingerprint: {
+                let frozen = frozen.clone();
+                Box::new(move || fingerprint(&*frozen))
+            },
             forward: Box::new(move |images| frozen.forward(images)),
         }
     }
@@ -28,9 +33,16 @@ impl Teacher {
         &self.input_spec
     }
 
-    /// SHA-256 of its parameters and statistics.
-    pub(crate) fn fingerprint(&self) -> &str {
-        &self.fingerprint
+    /// SHA-256 of its parameters and statistics, and of what it expects to be shown.
+    pub(crate) fn fingerprint(&self) -> String {
+        let InputSpec {
+            size,
+            mean,
+            std,
+            class_names,
+        } = &self.input_spec;
+        let spec = format!("{size:?} {mean:?} {std:?} {class_names:?}");
+        hex(&Sha256::digest((self.fingerprint)() + &spec))
     }
 }
 

@@ -19,10 +19,35 @@ fn record<M: Module>(module: &M) -> Vec<u8> {
     module.clone().into_record().into_bytes().unwrap().to_vec()
 }
 
+/// A network that remembers what it was each time it was asked.
+#[derive(Module, Debug)]
+struct Watched {
+    network: Classifier,
+    #[module(skip)]
+    states: Arc<Mutex<Vec<String>>>,
+}
+
+impl Classify for Watched {
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let logits = self.network.forward(images);
+        // The copy brings an update that batch norm keeps aside to light.
+        let state = fingerprint(&self.network.valid());
+        self.states.lock().unwrap().push(state);
+        logits
+    }
+
+    fn input_spec(&self) -> &InputSpec {
+        self.network.input_spec()
+    }
+}
+
 #[test]
 fn the_teacher_is_at_rest() {
     for name in ["kd", "tlmixup", "tlcutmix_pick"] {
-        let teacher = teacher();
+        let teacher = Watched {
+            network: teacher(),
+            states: Arc::default(),
+        };
         let before = record(&teacher);
         let outcome = Distiller::new(recipe(name))
             .unwrap()
@@ -30,6 +55,14 @@ fn the_teacher_is_at_rest() {
             .run(network(Architecture::ResNet8, 1), &train_set())
             .unwrap();
         assert!(before == record(&teacher), "{name}: the teacher changed");
+        // Nor did the copy that answered.
+        let states = teacher.states.lock().unwrap();
+        assert!(states.len() >= 10);
+        let at_rest = fingerprint(&teacher.network);
+        assert!(
+            states.iter().all(|state| *state == at_rest),
+            "{name}: the copy changed"
+        );
         let fresh = fingerprint(&network(Architecture::ResNet8, 1));
         assert_ne!(
             fresh,
@@ -171,6 +204,73 @@ fn a_loss_that_is_not_finite_stops_the_run_before_it_is_applied() {
     assert_eq!(state["position"]["step"], 1);
 }
 
+/// With a criterion that asks the student, its scores are the first to be no numbers.
+#[test]
+fn a_student_that_is_lost_is_found_out_by_its_scores() {
+    let recipe = recipe("tlcutmix_pick")
+        .with_overrides([
+            "optimizer.learning_rate=1e30",
+            "views.mixed.pool.criterion={ by = \"student_entropy\" }",
+        ])
+        .unwrap();
+    let run = distiller(recipe).run(network(Architecture::ResNet8, 1), &train_set());
+    match run.map(|_| ()).unwrap_err() {
+        TrainError::NonFinite {
+            term, epoch, step, ..
+        } => {
+            assert_eq!((term, epoch), ("the score of a candidate", 0));
+            assert!(step > 0);
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// A page has no picture of images that are neither grey nor RGB; all else it has.
+#[derive(Module, Debug)]
+struct Flat {
+    linear: Linear,
+    #[module(skip)]
+    spec: InputSpec,
+}
+
+impl Classify for Flat {
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.linear
+            .forward(self.spec.normalize(images).flatten(1, 3))
+    }
+
+    fn input_spec(&self) -> &InputSpec {
+        &self.spec
+    }
+}
+
+#[test]
+fn images_of_two_channels_are_as_good_as_any() {
+    let names: Vec<String> = vec!["dark".into(), "light".into()];
+    let pixels = (0..8 * 8)
+        .map(|i| if i / 8 % 2 == 0 { 0 } else { 255 })
+        .collect();
+    let labels = (0..8).map(|i| i % 2).collect();
+    let set = ImageSet::new(pixels, [2, 2, 2], labels, names.clone()).unwrap();
+    let student = Flat {
+        linear: LinearConfig::new(8, 2).init(&Device::flex()),
+        spec: InputSpec::new([2, 2, 2], [0.5; 2], [0.5; 2], names).unwrap(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = "ce"
+        .parse::<Recipe>()
+        .unwrap()
+        .with_overrides(["epochs=3"])
+        .unwrap();
+    let outcome = Distiller::new(recipe)
+        .unwrap()
+        .with_folder(folder.path())
+        .run(student, &set)
+        .unwrap();
+    let report = std::fs::read_to_string(outcome.report.unwrap()).unwrap();
+    assert!(report.contains("</html>") && !report.contains("data:image/png"));
+}
+
 #[test]
 fn what_does_not_fit_is_refused_before_the_first_step() {
     let student = || network(Architecture::ResNet8, 1);
@@ -187,6 +287,22 @@ fn what_does_not_fit_is_refused_before_the_first_step() {
             && message.contains("training set has [1, 2, 2] images of 1 classes"),
         "{message}"
     );
+    let empty = train_set().take(0);
+    assert!(refuse(distiller(recipe("kd")), &empty).contains("no image"));
+    let others: Vec<String> = (0..10).map(|class| format!("animal {class}")).collect();
+    let animals = ImageSet::new(vec![0; 3072], [3, 32, 32], vec![0], others).unwrap();
+    let message = refuse(distiller(recipe("kd")), &animals);
+    assert!(message.contains("animal 3"), "{message}");
+    // Sixty images in batches of fourteen: the last pool holds eight.
+    let fixed = recipe("tlcutmix_pick")
+        .with_overrides(["views.mixed.pool.pick=14"])
+        .unwrap();
+    let message = refuse(distiller(fixed), &train_set());
+    assert!(
+        message.contains("views.mixed.pool.pick: is 14"),
+        "{message}"
+    );
+    assert!(message.contains("a pool of 8"), "{message}");
     let file = tempfile::NamedTempFile::new().unwrap();
     let below_a_file = distiller(recipe("kd")).with_folder(file.path().join("run"));
     let message = refuse(below_a_file, &train_set());

@@ -136,5 +136,8 @@ fn impossible_configurations_are_refused() {
             .to_string()
             .contains("means: is 1, expected at least 2")
     );
+    let empty = balanced(100).take(0);
+    let error = rank_augmentations(&oracle(), &empty, &RankConfig::default(), &Progress::Silent);
+    assert!(error.unwrap_err().to_string().contains("no image"));
     assert!("cutmix_pik".parse::<Scheme>().is_err());
 }

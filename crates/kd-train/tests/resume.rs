@@ -36,8 +36,7 @@ fn assert_equal(found: &Ending, expected: &Ending, what: &str) {
     assert_eq!(found.student, expected.student, "{what}");
 }
 
-/// A run that stopped after `step` of `epoch`, as a copy of a whole one: its checkpoint then, and the lines since, as a
-/// killed process leaves them.
+/// A folder with all that is in it.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -150,6 +149,28 @@ fn a_checkpoint_is_whole_whenever_the_process_dies() {
 }
 
 #[test]
+fn the_number_of_threads_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let run = |threads: &str| {
+        let folder = root.path().join(threads);
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child"])
+            .env(CHILD, &folder)
+            .env("RAYON_NUM_THREADS", threads)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        // Complete: this only reads how it ended.
+        finish(&folder, true)
+    };
+    let one = run("1");
+    for threads in ["2", "5"] {
+        assert_equal(&run(threads), &one, &format!("{threads} threads"));
+    }
+}
+
+#[test]
 fn a_run_that_is_complete_stays_as_it_is() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("run");
@@ -211,6 +232,24 @@ fn another_recipe_other_data_and_another_teacher_are_refused() {
     );
     let other = Shapes::render(1, Split::Train, 60);
     assert!(refuse(distiller(same()), &other).contains("the training set"));
+    let other_student = |student| {
+        let distiller = distiller(same()).with_folder(&folder).with_resume(true);
+        distiller
+            .run(student, &train_set())
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
+    };
+    for student in [
+        network(Architecture::ResNet8, 2),
+        network(Architecture::ResNet14, 1),
+    ] {
+        let message = other_student(student);
+        assert!(
+            message.contains("the student before the first step"),
+            "{message}"
+        );
+    }
     let teacher = network(Architecture::ResNet8, 5);
     let message = refuse(distiller(same()).with_teacher(&teacher), &train_set());
     assert!(message.contains("the teacher"), "{message}");

@@ -5,10 +5,8 @@ mod scheme;
 
 use std::time::Instant;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use kd_augment::{
-    Affine, Augmentation, Augmenter, DrawKey, Images, Mixer, ParamSharing, cpu, tensor,
-};
+use burn::tensor::{Device, Tensor};
+use kd_augment::{Augmentation, Augmenter, DrawKey, Images, Mixer, ParamSharing, cpu, tensor};
 use kd_core::divergence;
 use kd_data::{Batch, ImageSet, LoaderConfig};
 use kd_metrics::{Bootstrap, ReferenceWindow, ReferenceWindowConfig, TStddev};
@@ -16,6 +14,7 @@ use kd_models::Classify;
 
 use crate::TrainError;
 use crate::evaluation::{device_of, fits, host};
+use crate::presenter::{augmented, plain};
 use crate::progress::Progress;
 use crate::teacher::Teacher;
 
@@ -134,7 +133,9 @@ pub fn rank_augmentations<T: Classify + 'static>(
     let steps = config.means * config.window.steps;
     let task = progress.task("rank", (steps * candidates.len()) as u64, "steps");
     let batches = (0..).flat_map(|epoch| loader.epoch(epoch));
+    let mut images = 0;
     for batch in batches.take(steps) {
+        images += batch.len();
         let key = DrawKey::new(config.seed).epoch(batch.epoch);
         let base = Base::of(&standard, &key, &batch, &device)?;
         let shared = match standard_needed {
@@ -173,7 +174,7 @@ pub fn rank_augmentations<T: Classify + 'static>(
     });
     Ok(RankReport {
         rows,
-        rows_per_mean: config.batch_size * config.window.steps,
+        images_per_mean: images as f64 / config.means as f64,
         teacher_images: asked.images,
         teacher_seconds: asked.seconds,
         seconds: started.elapsed().as_secs_f64(),
@@ -192,6 +193,8 @@ impl Asked<'_> {
         let started = Instant::now();
         self.images += images.dims()[0] as u64;
         let logits = self.teacher.forward(images);
+        // Devices that queue work would otherwise be timed by how fast they queue. A failure shows when the answers are read.
+        let _ = logits.device().sync();
         self.seconds += started.elapsed().as_secs_f64();
         logits
     }
@@ -220,32 +223,9 @@ impl Base {
         let plan = standard.sample(key, &batch.ids, batch.index as u64, images.image_shape())?;
         let mut pixels = vec![0; batch.images.len()];
         cpu::apply_u8(&plan, images, &mut pixels)?;
-        let images = to_tensor(
-            &Augmentation::identity().build()?,
-            key,
-            &pixels,
-            batch,
-            device,
-        )?;
+        let images = plain(&pixels, batch.shape, device)?;
         Ok(Self { pixels, images })
     }
-}
-
-fn to_tensor(
-    augmenter: &Augmenter,
-    key: &DrawKey,
-    pixels: &[u8],
-    batch: &Batch,
-    device: &Device,
-) -> Result<Tensor<4>, TrainError> {
-    let images = Images::new(pixels, batch.shape)?;
-    let plan = augmenter.sample(key, &batch.ids, batch.index as u64, images.image_shape())?;
-    let mut out = vec![0.0; pixels.len()];
-    cpu::apply(&plan, images, &mut out, &Affine::unit())?;
-    Ok(Tensor::from_data(
-        TensorData::new(out, batch.shape),
-        (device, DType::F32),
-    ))
 }
 
 /// A scheme under one sharing, and what was measured of it so far.
@@ -300,7 +280,7 @@ impl Candidate {
         Ok(match &self.show {
             Show::Standard => None,
             Show::Operations(augmenter) => {
-                let images = to_tensor(augmenter, &key, &base.pixels, batch, device)?;
+                let images = augmented(augmenter, &key, batch, &base.pixels, device)?;
                 Some(asked.logits(images))
             }
             Show::Mix(mixer) => {

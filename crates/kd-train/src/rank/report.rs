@@ -14,8 +14,8 @@ use crate::progress::duration;
 pub struct RankReport {
     /// One for each scheme and sharing.
     pub rows: Vec<RankRow>,
-    /// Augmented images behind each mean.
-    pub rows_per_mean: usize,
+    /// Augmented images behind a mean, on average: the last batch of an epoch may be short.
+    pub images_per_mean: f64,
     /// Images that the teacher was asked for.
     pub teacher_images: u64,
     /// Seconds of the teacher's forward passes.
@@ -133,7 +133,10 @@ impl RankReport {
             ),
             ("time", duration(self.seconds)),
             ("of it in the teacher", duration(self.teacher_seconds)),
-            ("images behind a mean", self.rows_per_mean.to_string()),
+            (
+                "images behind a mean",
+                format!("{:.0}", self.images_per_mean),
+            ),
         ]);
         Ok(report.section(cost).render())
     }
