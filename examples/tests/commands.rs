@@ -252,7 +252,7 @@ fn files_that_do_not_fit_and_folders_that_cannot_be_written_are_refused() {
         &[
             "student.safetensors",
             "do not fit resnet20",
-            "layer1.1.conv1.weight",
+            "layer1.1.bn1.weight",
         ],
     );
     let broken = folder.path().join("broken.pth");
