@@ -1,14 +1,12 @@
 //! How good is a network on the test set?
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
 use kd::metrics::plot::reliability_diagram;
-use kd::models::weights;
 use kd::prelude::*;
-use kd_examples::{CommonOptions, Statistics, at_least_one, finish, parse, write_page};
+use kd_examples::{CommonOptions, NetworkOptions, at_least_one, finish, parse, write_page};
 use serde_json::{Value, json};
 
 /// How good is a network on the test set? Accuracy, likelihood, calibration, and agreement with human labels
@@ -24,18 +22,8 @@ Measures, all over the test set:
   ECE            expected calibration error, 15 bins of equal width: how far confidence is from accuracy
   KL to human    mean KL(human || network) with CIFAR-10H, in nats, where the folder `cifar-10h` lies beside the data")]
 struct Options {
-    /// Architecture; not needed for files that name theirs
-    #[arg(long, visible_aliases = ["teacher", "student"], value_name = "NAME")]
-    arch: Option<Architecture>,
-
-    /// Weights: .safetensors, or a PyTorch checkpoint (.pth, .pt, .th)
-    #[arg(long, visible_alias = "teacher-weights", value_name = "FILE")]
-    weights: PathBuf,
-
-    /// Input statistics of the network: imagenet, cifar10 or cifar100. By default those in the file, those that a
-    /// published checkpoint is known by, or those of the training set
-    #[arg(long, value_name = "NAME")]
-    statistics: Option<Statistics>,
+    #[command(flatten)]
+    network: NetworkOptions,
 
     /// Images in a forward pass; changes memory and speed alone
     #[arg(long, default_value_t = 256, value_name = "N", value_parser = at_least_one)]
@@ -55,13 +43,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> anyhow::Result<Value> {
     let device = default_device()?;
     let sets = options.common.sets()?;
-    let network = weights::restore(
-        &options.weights,
-        options.arch,
-        &sets.input_spec()?,
-        options.statistics.map(|statistics| statistics.0),
-        &device,
-    )?;
+    let network = options.network.restore(&sets, &device)?;
     let spec = network.input_spec();
     eprintln!(
         "{} on {} test images of {}; input mean {:?}, std {:?}",
@@ -107,7 +89,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         "example": "evaluate",
         "data": sets.name,
         "architecture": network.architecture(),
-        "weights": options.weights.display().to_string(),
+        "weights": options.network.weights.display().to_string(),
         "samples": report.samples,
         "top1": report.top1,
         "top5": report.top5,

@@ -1,13 +1,11 @@
 //! Which augmentation is good to distil with? Ask the teacher, before any student is trained.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use kd::models::weights;
 use kd::prelude::*;
 use kd::train::{RankConfig, Scheme};
-use kd_examples::{CommonOptions, Statistics, finish, parse, write_page};
+use kd_examples::{CommonOptions, NetworkOptions, finish, parse, write_page};
 use serde_json::{Value, json};
 
 /// Which augmentation is good to distil with? T. stddev of each, from the teacher alone: the lower, the better
@@ -27,18 +25,8 @@ Schemes:
 Example:
   rank_augmentations --data DIR --arch resnet20 --weights resnet20.th --means 64")]
 struct Options {
-    /// Architecture of the teacher; not needed for files that name theirs
-    #[arg(long, visible_alias = "teacher", value_name = "NAME")]
-    arch: Option<Architecture>,
-
-    /// Weights of the teacher: .safetensors, or a PyTorch checkpoint (.pth, .pt, .th)
-    #[arg(long, visible_alias = "teacher-weights", value_name = "FILE")]
-    weights: PathBuf,
-
-    /// Input statistics of the teacher: imagenet, cifar10 or cifar100. By default those in the file, those that a
-    /// published checkpoint is known by, or those of the training set
-    #[arg(long, value_name = "NAME")]
-    statistics: Option<Statistics>,
+    #[command(flatten)]
+    teacher: NetworkOptions,
 
     /// Means behind each value; 1564 is the ten epochs of the reference
     #[arg(long, default_value_t = 64, value_name = "N")]
@@ -93,13 +81,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     let device = default_device()?;
     let config = config(options)?;
     let sets = options.common.sets()?;
-    let teacher = weights::restore(
-        &options.weights,
-        options.arch,
-        &sets.input_spec()?,
-        options.statistics.map(|statistics| statistics.0),
-        &device,
-    )?;
+    let teacher = options.teacher.restore(&sets, &device)?;
     eprintln!(
         "{} on {} training images of {}: {} schemes, {} means each",
         teacher.architecture(),

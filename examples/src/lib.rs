@@ -2,8 +2,10 @@
 
 mod config;
 mod data;
+mod network;
 mod result;
 
 pub use config::{at_least_one, parse, parse_with};
 pub use data::{CommonOptions, Sets, Statistics};
+pub use network::NetworkOptions;
 pub use result::{finish, make_folder, write_page};
