@@ -36,7 +36,7 @@ pub enum DeviceError {
 /// The backends, by feature, and whether each was compiled in.
 const BACKENDS: [(&str, bool); 7] = [
     ("flex", cfg!(feature = "flex")),
-    ("vulkan", cfg!(feature = "vulkan")),
+    ("vulkan", cfg!(feature = "vulkan-plain")),
     ("wgpu", cfg!(feature = "wgpu")),
     ("webgpu", cfg!(feature = "webgpu")),
     ("metal", cfg!(feature = "metal")),

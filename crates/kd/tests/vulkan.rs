@@ -1,7 +1,8 @@
 //! Losses, an augmentation plan and a forward pass on Vulkan, against the CPU. A software driver will do: shapes are small,
-//! since each kernel is compiled at its first use.
+//! since each kernel is compiled at its first use, and `vulkan-plain` leaves out the fused and tuned kernels, which the
+//! compiler of Mesa 22 cannot take. With a driver that can, `--features vulkan` tests those too.
 //!
-//! `BURN_DEVICE=vulkan cargo test --release -p kd --features vulkan --test vulkan`
+//! `BURN_DEVICE=vulkan cargo test --release -p kd --features vulkan-plain --test vulkan`
 //!
 //! Tolerance: 1e-4 of the largest element. Both sides compute in f32; the driver may fuse, reorder and approximate
 //! transcendental functions within Vulkan's precision rules.
