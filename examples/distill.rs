@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use kd::models::weights;
 use kd::prelude::*;
-use kd_examples::{CommonOptions, Sets, Statistics, finish, parse};
+use kd_examples::{CommonOptions, Sets, Statistics, start};
 use serde_json::{Value, json};
 
 /// Distil a student from a teacher: curves, checkpoints, the student's weights and a report in one folder
@@ -82,10 +82,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match parse::<Options>() {
-        Ok(options) => finish(options.common.json, run(&options)),
-        Err(error) => finish(false, Err(error)),
-    }
+    start(|options: &Options| options.common.json, run)
 }
 
 fn run(options: &Options) -> anyhow::Result<Value> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Parser;
 use kd::metrics::plot::reliability_diagram;
 use kd::prelude::*;
-use kd_examples::{CommonOptions, NetworkOptions, at_least_one, finish, parse, write_page};
+use kd_examples::{CommonOptions, NetworkOptions, at_least_one, start, write_page};
 use serde_json::{Value, json};
 
 /// How good is a network on the test set? Accuracy, likelihood, calibration, and agreement with human labels
@@ -34,10 +34,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match parse::<Options>() {
-        Ok(options) => finish(options.common.json, run(&options)),
-        Err(error) => finish(false, Err(error)),
-    }
+    start(|options: &Options| options.common.json, run)
 }
 
 fn run(options: &Options) -> anyhow::Result<Value> {

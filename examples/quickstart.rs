@@ -9,7 +9,7 @@ use kd::metrics::plot::{LineChart, bar_with_interval};
 use kd::metrics::report::Table;
 use kd::models::weights;
 use kd::prelude::*;
-use kd_examples::{CommonOptions, Sets, finish, make_folder, parse_with, write_page};
+use kd_examples::{CommonOptions, Sets, make_folder, start_with, write_page};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -101,10 +101,7 @@ struct Gain {
 fn main() -> ExitCode {
     // The default is to need no data, whatever the environment says.
     let command = Options::command().mut_arg("data", |data| data.env(None));
-    match parse_with::<Options>(command) {
-        Ok(options) => finish(options.common.json, run(&options)),
-        Err(error) => finish(false, Err(error)),
-    }
+    start_with(command, |options: &Options| options.common.json, run)
 }
 
 fn run(options: &Options) -> anyhow::Result<Value> {

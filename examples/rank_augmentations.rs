@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use kd::prelude::*;
 use kd::train::{RankConfig, Scheme};
-use kd_examples::{CommonOptions, NetworkOptions, finish, parse, write_page};
+use kd_examples::{CommonOptions, NetworkOptions, start, write_page};
 use serde_json::{Value, json};
 
 /// Which augmentation is good to distil with? T. stddev of each, from the teacher alone: the lower, the better
@@ -71,10 +71,7 @@ enum Form {
 }
 
 fn main() -> ExitCode {
-    match parse::<Options>() {
-        Ok(options) => finish(options.common.json, run(&options)),
-        Err(error) => finish(false, Err(error)),
-    }
+    start(|options: &Options| options.common.json, run)
 }
 
 fn run(options: &Options) -> anyhow::Result<Value> {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use anyhow::{Context, anyhow};
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 
 /// Read the command line, and the file that `--config` names before it: what is typed wins over what is written.
 ///
@@ -12,16 +12,7 @@ use clap::{CommandFactory, FromArgMatches};
 /// # Errors
 ///
 /// When the file cannot be read, or has a key that is not an option. Errors of the command line end the program, as usual.
-pub fn parse<T: CommandFactory + FromArgMatches>() -> anyhow::Result<T> {
-    parse_with(T::command())
-}
-
-/// [`parse`] with a command that was changed.
-///
-/// # Errors
-///
-/// As [`parse`].
-pub fn parse_with<T: FromArgMatches>(command: clap::Command) -> anyhow::Result<T> {
+pub(crate) fn parse<T: FromArgMatches>(command: clap::Command) -> anyhow::Result<T> {
     let mut typed = std::env::args_os();
     let program = typed.next().unwrap_or_default();
     let typed: Vec<OsString> = typed.collect();

@@ -5,7 +5,7 @@ mod data;
 mod network;
 mod result;
 
-pub use config::{at_least_one, parse, parse_with};
+pub use config::at_least_one;
 pub use data::{CommonOptions, Sets, Statistics};
 pub use network::NetworkOptions;
-pub use result::{finish, make_folder, write_page};
+pub use result::{make_folder, start, start_with, write_page};

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::{CommandFactory, FromArgMatches};
 use serde_json::Value;
+
+use crate::config::parse;
 
 /// The folder for what an example leaves behind, made if it is not there.
 ///
@@ -35,8 +38,28 @@ pub fn write_page(folder: &Path, html: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
+/// An example from its options to its exit code. `json` says whether the options ask for JSON.
+pub fn start<T: CommandFactory + FromArgMatches>(
+    json: fn(&T) -> bool,
+    run: fn(&T) -> anyhow::Result<Value>,
+) -> ExitCode {
+    start_with(T::command(), json, run)
+}
+
+/// [`start`] with a command that was changed.
+pub fn start_with<T: FromArgMatches>(
+    command: clap::Command,
+    json: fn(&T) -> bool,
+    run: fn(&T) -> anyhow::Result<Value>,
+) -> ExitCode {
+    match parse::<T>(command) {
+        Ok(options) => finish(json(&options), run(&options)),
+        Err(error) => finish(false, Err(error)),
+    }
+}
+
 /// Print the outcome: with `--json` as one object on standard output. An error goes to standard error, with exit code 1.
-pub fn finish(json: bool, outcome: anyhow::Result<Value>) -> ExitCode {
+fn finish(json: bool, outcome: anyhow::Result<Value>) -> ExitCode {
     match outcome {
         Ok(value) => {
             if json {
