@@ -95,7 +95,7 @@ impl Affine {
     }
 
     /// Writes the floats of one channel's `levels`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn convert(&self, channel: usize, levels: &[u8], out: &mut [f32]) {
         match &self.channels {
             None => {
@@ -116,7 +116,7 @@ impl Affine {
 
 /// level / 255, correctly rounded, without a division: 1/255 is split into a short head, whose product with a level is
 /// exact, and a tail.
-#[inline]
+#[inline(always)]
 pub(crate) fn unit(level: u8) -> f32 {
     const HEAD: f32 = 257.0 / 65536.0;
     const TAIL: f32 = (1.0 / 255.0 - 257.0 / 65536.0) as f32;

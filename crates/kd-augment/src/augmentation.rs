@@ -37,6 +37,14 @@ pub struct Augmentation {
     pub mix: Option<Mix>,
     /// For whom parameters are drawn.
     pub sharing: ParamSharing,
+    /// Whether consecutive rotations, shears and translations become one resampling. That is faster and blurs less, but the
+    /// pixels are not those of the operations one after the other.
+    #[serde(skip_serializing_if = "is_false")]
+    pub fuse_affine: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// For whom the parameters of an operation are drawn.
@@ -109,6 +117,13 @@ impl Augmentation {
         self
     }
 
+    /// Whether consecutive rotations, shears and translations become one resampling.
+    #[must_use]
+    pub fn with_fused_affine(mut self, fuse: bool) -> Self {
+        self.fuse_affine = fuse;
+        self
+    }
+
     /// Checks every field.
     ///
     /// # Errors
@@ -166,6 +181,8 @@ impl<'de> Deserialize<'de> for Augmentation {
             mix: Option<Mix>,
             #[serde(default)]
             sharing: ParamSharing,
+            #[serde(default)]
+            fuse_affine: bool,
         }
 
         struct NameOrTable;
@@ -182,9 +199,18 @@ impl<'de> Deserialize<'de> for Augmentation {
             }
 
             fn visit_map<M: de::MapAccess<'de>>(self, map: M) -> Result<Augmentation, M::Error> {
-                let Table { ops, mix, sharing } =
-                    Table::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(Augmentation { ops, mix, sharing })
+                let Table {
+                    ops,
+                    mix,
+                    sharing,
+                    fuse_affine,
+                } = Table::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(Augmentation {
+                    ops,
+                    mix,
+                    sharing,
+                    fuse_affine,
+                })
             }
         }
 

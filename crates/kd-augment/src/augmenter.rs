@@ -14,17 +14,24 @@ pub struct Augmenter {
     ops: Vec<ImageOp>,
     mixer: Option<Mixer>,
     sharing: ParamSharing,
+    fuse_affine: bool,
 }
 
 impl Augmenter {
     pub(crate) fn new(augmentation: &Augmentation) -> Result<Self, AugmentError> {
-        let Augmentation { ops, mix, sharing } = augmentation;
+        let Augmentation {
+            ops,
+            mix,
+            sharing,
+            fuse_affine,
+        } = augmentation;
         ops.iter().try_for_each(ImageOp::check)?;
         let mixer = mix.map(|mix| Mixer::new(mix, *sharing)).transpose()?;
         Ok(Self {
             ops: ops.clone(),
             mixer,
             sharing: *sharing,
+            fuse_affine: *fuse_affine,
         })
     }
 
@@ -35,7 +42,8 @@ impl Augmenter {
     /// gives an empty plan.
     ///
     /// # Errors
-    /// An impossible shape, or one that an operation cannot treat.
+    /// An impossible shape, or one that an operation cannot treat; an odd number of images under
+    /// [`Pairing::Halves`](crate::Pairing::Halves).
     pub fn sample(
         &self,
         key: &DrawKey,
@@ -43,30 +51,51 @@ impl Augmenter {
         batch_index: u64,
         shape: [usize; 3],
     ) -> Result<Plan, AugmentError> {
-        let mut images = ImagePlan::new(shape)?;
+        let mut plan = Plan::default();
+        self.sample_into(key, ids, batch_index, shape, &mut plan)?;
+        Ok(plan)
+    }
+
+    /// [`Augmenter::sample`] into the memory of a plan that is no longer needed.
+    ///
+    /// # Errors
+    /// Those of [`Augmenter::sample`]; then the plan is of no use.
+    pub fn sample_into(
+        &self,
+        key: &DrawKey,
+        ids: &[u64],
+        batch_index: u64,
+        shape: [usize; 3],
+        plan: &mut Plan,
+    ) -> Result<(), AugmentError> {
+        let Plan { images, mix } = plan;
+        images.reset(shape, self.fuse_affine)?;
         self.ops.iter().try_for_each(|op| op.check_shape(shape))?;
         match self.sharing {
             ParamSharing::PerSample => {
                 for &id in ids {
                     images.add_image();
-                    self.draw(key, Purpose::ImageOp, id, &mut images);
+                    self.draw(key, Purpose::ImageOp, id, images);
                 }
             }
             ParamSharing::Batch if ids.is_empty() => {}
             ParamSharing::Batch => {
                 images.add_image();
-                self.draw(key, Purpose::BatchImageOp, batch_index, &mut images);
+                self.draw(key, Purpose::BatchImageOp, batch_index, images);
                 for _ in 1..ids.len() {
                     images.repeat_image();
                 }
             }
         }
         let [_, h, w] = shape;
-        let mix = self
-            .mixer
-            .as_ref()
-            .map(|mixer| mixer.sample(key, ids, batch_index, [h, w]));
-        Ok(Plan { images, mix })
+        match &self.mixer {
+            None => *mix = None,
+            Some(mixer) => {
+                let mix = mix.get_or_insert_default();
+                mixer.sample_into(key, ids, batch_index, [h, w], mix)?;
+            }
+        }
+        Ok(())
     }
 
     /// The list of segments of one image, or of all.

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::plan::Fill;
+
 /// Errors of this crate. Bad configurations and bad data are reported, never panicked on.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
@@ -15,6 +17,40 @@ pub enum AugmentError {
         value: f64,
         /// The values allowed.
         range: &'static str,
+    },
+    /// Not exactly one of some fields that exclude each other.
+    #[error("exactly one of {fields} must be given, found {found}")]
+    OneOf {
+        /// The fields.
+        fields: &'static str,
+        /// How many were given.
+        found: usize,
+    },
+    /// Images that an operation cannot treat.
+    #[error("{op} needs images {needs}, found {shape:?}")]
+    Misfit {
+        /// The operation.
+        op: &'static str,
+        /// What it needs.
+        needs: &'static str,
+        /// `[channels, height, width]` of the images.
+        shape: [usize; 3],
+    },
+    /// A policy that its own table does not support.
+    #[error("{policy}: {reason}")]
+    Policy {
+        /// Which policy.
+        policy: &'static str,
+        /// What is wrong with it, with the values found and expected.
+        reason: String,
+    },
+    /// A pairing that needs an even number of images.
+    #[error("the pairing {pairing} needs an even number of images in a batch, found {found}")]
+    OddBatch {
+        /// The pairing.
+        pairing: &'static str,
+        /// Images in the batch.
+        found: usize,
     },
     /// A scheme name that this crate does not know.
     #[error("unknown augmentation '{found}', expected one of: {known}")]
@@ -131,6 +167,36 @@ pub(crate) fn concentration(field: &'static str, value: f64) -> Result<(), Augme
             value,
             range: "above 0 and at most 1000000",
         })
+    }
+}
+
+/// Whether a fill fits images of `shape` = `[channels, height, width]`; `what` names the channels that it needs.
+pub(crate) fn fill(what: &'static str, fill: Fill, shape: [usize; 3]) -> Result<(), AugmentError> {
+    match fill.fits(shape[0]) {
+        true => Ok(()),
+        false => Err(AugmentError::Length {
+            what,
+            expected: 3,
+            found: shape[0],
+        }),
+    }
+}
+
+/// Whether images of `shape` have a luminance.
+pub(crate) fn grey_or_colour(op: &'static str, shape: [usize; 3]) -> Result<(), AugmentError> {
+    needs([1, 3].contains(&shape[0]), op, "of 1 or 3 channels", shape)
+}
+
+/// Whether images of `shape` meet a need.
+pub(crate) fn needs(
+    met: bool,
+    op: &'static str,
+    needs: &'static str,
+    shape: [usize; 3],
+) -> Result<(), AugmentError> {
+    match met {
+        true => Ok(()),
+        false => Err(AugmentError::Misfit { op, needs, shape }),
     }
 }
 

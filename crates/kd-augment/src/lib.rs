@@ -35,6 +35,7 @@
 //! ```
 
 mod affine;
+mod arith;
 mod augmentation;
 mod augmenter;
 pub mod cpu;
@@ -54,7 +55,13 @@ pub use augmenter::Augmenter;
 pub use error::AugmentError;
 pub use images::{Images, MAX_SIDE};
 pub use key::DrawKey;
-pub use mix::{CutMix, Mix, MixBox, Mixer, Mixup, Pairing};
-pub use ops::{Cutout, HorizontalFlip, ImageOp, PadCrop, Padding};
-pub use pick::{CutMixPick, PickCriterion, Picked, Pool};
-pub use plan::{Fill, ImagePlan, MixPlan, PixelBox, Plan};
+pub use mix::{CutMix, CutNMix, FMix, Mix, MixBox, Mixer, Mixup, Pairing};
+pub use ops::{
+    AutoAugment, AutoAugmentPolicy, AutoContrast, Brightness, Color, ColorJitter, Contrast, Cutout,
+    Equalize, GaussianBlur, GaussianNoise, Grayscale, HorizontalFlip, Hue, ImageOp, Invert,
+    PadCrop, Padding, Policy, PolicyOp, PolicyStep, Posterize, RandAugment, Range, ResizeCrop,
+    Rotate, Sharpness, ShearX, ShearY, Solarize, SpaceEntry, TranslateX, TranslateY,
+    TrivialAugmentWide, VerticalFlip,
+};
+pub use pick::{CutMixPick, PickCriterion, PickSize, Picked, Pool};
+pub use plan::{Fill, ImagePlan, Interpolation, MixPlan, PixelBox, Plan};

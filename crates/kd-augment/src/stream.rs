@@ -29,6 +29,10 @@ pub(crate) enum Purpose {
     BatchMix,
     /// Random picking from a pool; for a batch.
     Pick,
+    /// The box of this network, for one sample.
+    NetworkBox(u32),
+    /// The same for a whole batch.
+    BatchNetworkBox(u32),
 }
 
 impl Purpose {
@@ -40,6 +44,8 @@ impl Purpose {
             Self::Mix => (3, 0),
             Self::BatchMix => (4, 0),
             Self::Pick => (5, 0),
+            Self::NetworkBox(network) => (6, network),
+            Self::BatchNetworkBox(network) => (7, network),
         };
         (domain << 32) | u64::from(position)
     }
@@ -74,6 +80,11 @@ impl Stream {
         }
         self.used += 1;
         self.block[self.used - 1]
+    }
+
+    /// A whole block of draws, to name further draws by.
+    pub(crate) fn key(&mut self) -> [u64; 4] {
+        [self.draw(), self.draw(), self.draw(), self.draw()]
     }
 
     /// Uniform in [0, 1), on the grid of 2⁻⁵³.
@@ -126,7 +137,8 @@ const ROUNDS: usize = 20;
 /// Makes the sum of the extended key differ from zero (Skein 1.3).
 const PARITY: u64 = 0x1BD1_1BDA_A9FC_1A22;
 
-fn threefry(counter: [u64; 4], key: [u64; 4]) -> [u64; 4] {
+#[inline(always)]
+pub(crate) fn threefry(counter: [u64; 4], key: [u64; 4]) -> [u64; 4] {
     let parity = key.iter().fold(PARITY, |sum, word| sum ^ word);
     let extended = [key[0], key[1], key[2], key[3], parity];
     let mut x = counter;
@@ -214,6 +226,9 @@ mod tests {
             Purpose::Mix,
             Purpose::BatchMix,
             Purpose::Pick,
+            Purpose::NetworkBox(0),
+            Purpose::NetworkBox(1),
+            Purpose::BatchNetworkBox(0),
         ];
         let mut firsts = HashSet::new();
         for key in [key, DrawKey::new(2), key.epoch(1), key.view(1), key.copy(1)] {
@@ -223,7 +238,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(firsts.len(), 5 * 7 * 3);
+        assert_eq!(firsts.len(), 5 * 10 * 3);
     }
 
     #[test]

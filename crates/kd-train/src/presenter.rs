@@ -119,7 +119,7 @@ impl MixedBatch<'_> {
         let (ids, index) = (&self.batch.ids[..], self.batch.index as u64);
         let Some(pool) = &self.view.pool else {
             let [_, _, height, width] = self.original.dims();
-            let plan = self.mixer.sample(&self.key, ids, index, [height, width]);
+            let plan = self.mixer.sample(&self.key, ids, index, [height, width])?;
             let images = tensor::mix(&plan, self.original.clone())?;
             counts.teacher_images += images.dims()[0] as u64;
             return Ok(MixedImages {

@@ -1,6 +1,7 @@
 //! Mixing one image with its partner.
 
-use super::chain::to_float;
+use super::isa::vectorized;
+use super::rows::convert;
 use crate::affine::Affine;
 use crate::plan::{Blend, MixPlan, PixelBox};
 
@@ -18,24 +19,18 @@ pub(super) fn levels(
     out: &mut [f32],
 ) {
     let [_, h, w] = shape;
-    to_float(own, shape, affine, out);
+    convert(own, shape, affine, out);
     match &plan.blend {
-        Blend::Paste(boxes) => {
-            for_each_run(boxes[i], shape, |channel, run| {
-                affine.convert(channel, &partner[run.clone()], &mut out[run]);
-            });
-        }
-        Blend::Linear => {
-            let mut strip = [0.0; STRIP];
+        Blend::Paste(boxes) => paste_levels(boxes[i], partner, shape, affine, out),
+        Blend::Mask(masks) => {
             let planes = partner.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w));
             for (channel, (partner, out)) in planes.enumerate() {
-                for (partner, out) in partner.chunks(STRIP).zip(out.chunks_mut(STRIP)) {
-                    let strip = &mut strip[..partner.len()];
-                    affine.convert(channel, partner, strip);
-                    blend(plan.lambda[i], strip, out);
+                for run in masks.foreign_runs(i, h * w) {
+                    affine.convert(channel, &partner[run.clone()], &mut out[run]);
                 }
             }
         }
+        Blend::Linear => blend_levels(plan.lambda[i], partner, shape, affine, out),
     }
 }
 
@@ -48,24 +43,65 @@ pub(super) fn floats(
     shape: [usize; 3],
     out: &mut [f32],
 ) {
-    out.copy_from_slice(own);
+    let [_, h, w] = shape;
     match &plan.blend {
-        Blend::Paste(boxes) => for_each_run(boxes[i], shape, |_, run| {
-            out[run.clone()].copy_from_slice(&partner[run]);
-        }),
-        Blend::Linear => blend(plan.lambda[i], partner, out),
+        Blend::Paste(boxes) => {
+            out.copy_from_slice(own);
+            for_each_run(boxes[i], shape, |_, run| {
+                out[run.clone()].copy_from_slice(&partner[run]);
+            });
+        }
+        Blend::Mask(masks) => {
+            out.copy_from_slice(own);
+            let planes = partner.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w));
+            for (partner, out) in planes {
+                for run in masks.foreign_runs(i, h * w) {
+                    out[run.clone()].copy_from_slice(&partner[run]);
+                }
+            }
+        }
+        Blend::Linear => blend_floats(plan.lambda[i], own, partner, out),
     }
 }
 
-/// out = lambda · out + (1 − lambda) · partner
-fn blend(lambda: f32, partner: &[f32], out: &mut [f32]) {
-    let rest = 1.0 - lambda;
-    for (out, partner) in out.iter_mut().zip(partner) {
-        *out = lambda * *out + rest * partner;
+vectorized! {
+    fn paste_levels(area: PixelBox, partner: &[u8], shape: [usize; 3], affine: &Affine, out: &mut [f32]) {
+        for_each_run(area, shape, |channel, run| {
+            affine.convert(channel, &partner[run.clone()], &mut out[run]);
+        });
+    }
+}
+
+vectorized! {
+    fn blend_levels(lambda: f32, partner: &[u8], shape: [usize; 3], affine: &Affine, out: &mut [f32]) {
+        let [_, h, w] = shape;
+        let mut strip = [0.0; STRIP];
+        let planes = partner.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w));
+        for (channel, (partner, out)) in planes.enumerate() {
+            for (partner, out) in partner.chunks(STRIP).zip(out.chunks_mut(STRIP)) {
+                let strip = &mut strip[..partner.len()];
+                affine.convert(channel, partner, strip);
+                let rest = 1.0 - lambda;
+                for (out, partner) in out.iter_mut().zip(strip.iter()) {
+                    *out = lambda * *out + rest * partner;
+                }
+            }
+        }
+    }
+}
+
+vectorized! {
+    /// out = lambda · own + (1 − lambda) · partner
+    fn blend_floats(lambda: f32, own: &[f32], partner: &[f32], out: &mut [f32]) {
+        let rest = 1.0 - lambda;
+        for ((out, own), partner) in out.iter_mut().zip(own).zip(partner) {
+            *out = lambda * own + rest * partner;
+        }
     }
 }
 
 /// Calls `work` with the channel and the elements of every row of a box.
+#[inline(always)]
 fn for_each_run(
     area: PixelBox,
     [c, h, w]: [usize; 3],

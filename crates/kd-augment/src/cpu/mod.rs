@@ -4,23 +4,39 @@
 //! all the way. Mixing and the final map to floats happen in one pass at the end. Images are spread over rayon's threads;
 //! no value depends on another thread, so the result is the same bits for any number of them.
 //!
-//! Exact: movements and erased boxes are integer work, and a level becomes a float as [`Affine`] says. Of a mix, pasting is
-//! exact and the weighted sum is rounded three times in f32.
+//! Every step is exact, which here means Pillow's pixels bit for bit, except the Gaussian blur (within 1 level of
+//! torchvision's). A level becomes a float as [`Affine`] says. Of a mix, pasting is exact and the weighted sum is rounded three
+//! times in f32.
+//!
+//! Memory is taken once for each thread and kept: in the steady state nothing is allocated.
 
 mod chain;
-mod gather;
+mod colour;
+mod epoch;
+mod filter;
+mod isa;
+mod lookup;
 mod mix;
+mod noise;
+mod resize;
+mod rows;
+mod warp;
+
+use std::cell::{Cell, RefCell};
 
 use rayon::prelude::*;
 
 use crate::affine::Affine;
 use crate::error::AugmentError;
 use crate::images::{Images, elements};
-use crate::plan::{MixPlan, Plan};
+use crate::plan::{ImagePlan, MixPlan, Plan};
 use chain::Chain;
 
-/// Images a task treats at least, so that tasks outweigh their scheduling.
-const IMAGES_PER_TASK: usize = 8;
+pub use epoch::{Epoch, epoch};
+pub(crate) use warp::nearest_source;
+
+/// Bytes of images that a task treats at least, so that tasks outweigh their scheduling.
+const BYTES_PER_TASK: usize = 48 * 1024;
 
 /// Applies `plan` and writes floats, `[n, channels, height, width]`, to `out`.
 ///
@@ -38,37 +54,20 @@ pub fn apply(
     let shape = images.image_shape();
     let Some(mix) = &plan.mix else {
         for_each_image(shape, out, |chain, i, out| {
-            chain::to_float(
-                chain.run(images.image(i), plan.images.image(i)),
-                shape,
-                affine,
-                out,
-            );
+            chain.floats(shape, images.image(i), plan.images.image(i), affine, out);
         });
         return Ok(());
     };
+    if plan.images.is_identity() {
+        mix_levels(mix, images, affine, out);
+        return Ok(());
+    }
     // A partner needs its own chain first: do all chains, once, in u8.
-    let augmented: Vec<u8>;
-    let base = if plan.images.is_identity() {
-        images
-    } else {
-        let mut pixels = vec![0; images.pixels().len()];
-        run_chains(plan, images, &mut pixels);
-        augmented = pixels;
-        Images::new(&augmented, images.shape())?
-    };
-    for_each_image(shape, out, |_, i, out| {
-        mix::levels(
-            mix,
-            i,
-            base.image(i),
-            base.image(mix.partner[i]),
-            shape,
-            affine,
-            out,
-        );
-    });
-    Ok(())
+    with_levels(images.pixels().len(), |levels| {
+        run_chains(&plan.images, images, levels);
+        mix_levels(mix, Images::new(levels, images.shape())?, affine, out);
+        Ok(())
+    })
 }
 
 /// Applies a plan without a mix and writes u8 pixels to `out`.
@@ -81,7 +80,7 @@ pub fn apply_u8(plan: &Plan, images: Images<'_>, out: &mut [u8]) -> Result<(), A
         return Err(AugmentError::MixNeedsFloat);
     }
     check_length(out.len(), images.pixels().len())?;
-    run_chains(plan, images, out);
+    run_chains(&plan.images, images, out);
     Ok(())
 }
 
@@ -126,11 +125,36 @@ fn check_length(found: usize, expected: usize) -> Result<(), AugmentError> {
     }
 }
 
-/// Runs the chain of every image, u8 to u8.
-fn run_chains(plan: &Plan, images: Images<'_>, out: &mut [u8]) {
-    for_each_image(images.image_shape(), out, |chain, i, out| {
-        out.copy_from_slice(chain.run(images.image(i), plan.images.image(i)));
+/// Mixes images that went through their chains.
+fn mix_levels(plan: &MixPlan, base: Images<'_>, affine: &Affine, out: &mut [f32]) {
+    let shape = base.image_shape();
+    for_each_image(shape, out, |_, i, out| {
+        let (own, partner) = (base.image(i), base.image(plan.partner[i]));
+        mix::levels(plan, i, own, partner, shape, affine, out);
     });
+}
+
+/// Runs the chain of every image, u8 to u8.
+fn run_chains(plan: &ImagePlan, images: Images<'_>, out: &mut [u8]) {
+    let shape = images.image_shape();
+    for_each_image(shape, out, |chain, i, out| {
+        chain.levels(shape, images.image(i), plan.image(i), out);
+    });
+}
+
+thread_local! {
+    static CHAIN: RefCell<Chain> = RefCell::default();
+    static LEVELS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Calls `work` with this thread's memory for the levels of a batch.
+fn with_levels<T>(length: usize, work: impl FnOnce(&mut [u8]) -> T) -> T {
+    // Taken, not borrowed: while this thread waits for others it may be given another batch.
+    let mut levels = LEVELS.take();
+    levels.resize(length, 0);
+    let result = work(&mut levels);
+    LEVELS.set(levels);
+    result
 }
 
 /// Calls `work` for each image of `out` with its position and scratch space, on all threads.
@@ -139,8 +163,18 @@ fn for_each_image<T: Send>(
     out: &mut [T],
     work: impl Fn(&mut Chain, usize, &mut [T]) + Sync,
 ) {
-    out.par_chunks_exact_mut(shape.iter().product())
-        .with_min_len(IMAGES_PER_TASK)
-        .enumerate()
-        .for_each_init(|| Chain::new(shape), |chain, (i, out)| work(chain, i, out));
+    let size: usize = shape.iter().product();
+    let at_least = BYTES_PER_TASK.div_ceil(size);
+    let task = |(i, out): (usize, &mut [T])| {
+        // Tasks hold it while they work on one image, in which they start no other task.
+        CHAIN.with_borrow_mut(|chain| work(chain, i, out));
+    };
+    if out.len() / size <= at_least || rayon::current_num_threads() == 1 {
+        out.chunks_exact_mut(size).enumerate().for_each(task);
+    } else {
+        out.par_chunks_exact_mut(size)
+            .with_min_len(at_least)
+            .enumerate()
+            .for_each(task);
+    }
 }

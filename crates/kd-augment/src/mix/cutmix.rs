@@ -19,6 +19,9 @@ pub struct CutMix {
     /// Both parameters of the Beta distribution, above 0 and at most 10⁶; 1 (uniform) if not given.
     #[serde(default = "one")]
     pub alpha: f64,
+    /// The share that is kept, in [0, 1], instead of a draw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
     /// Who is mixed with whom; a derangement if not given (the authors of CutMix permute).
     #[serde(default = "derangement")]
     pub pairing: Pairing,
@@ -53,6 +56,7 @@ impl Default for CutMix {
     fn default() -> Self {
         Self {
             alpha: one(),
+            lambda: None,
             pairing: derangement(),
             boxes: MixBox::Clip,
             p: one(),
@@ -62,8 +66,7 @@ impl Default for CutMix {
 
 impl CutMix {
     pub(super) fn check(&self) -> Result<(), AugmentError> {
-        error::probability("cutmix.p", self.p)?;
-        error::concentration("cutmix.alpha", self.alpha)
+        error::probability("cutmix.p", self.p)
     }
 }
 

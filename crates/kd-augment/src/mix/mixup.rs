@@ -15,6 +15,9 @@ pub struct Mixup {
     /// Both parameters of the Beta distribution, above 0 and at most 10⁶; 1 (uniform) if not given.
     #[serde(default = "one")]
     pub alpha: f64,
+    /// The share that is kept, in [0, 1], instead of a draw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
     /// Who is mixed with whom; a plain permutation if not given, as in the authors' code.
     #[serde(default = "permutation")]
     pub pairing: Pairing,
@@ -31,6 +34,7 @@ impl Default for Mixup {
     fn default() -> Self {
         Self {
             alpha: one(),
+            lambda: None,
             pairing: permutation(),
             p: one(),
         }
@@ -39,7 +43,6 @@ impl Default for Mixup {
 
 impl Mixup {
     pub(super) fn check(&self) -> Result<(), AugmentError> {
-        error::probability("mixup.p", self.p)?;
-        error::concentration("mixup.alpha", self.alpha)
+        error::probability("mixup.p", self.p)
     }
 }

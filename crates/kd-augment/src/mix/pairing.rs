@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::AugmentError;
 use crate::stream::Stream;
 
 /// How partners are found; always for a whole batch.
@@ -14,31 +15,58 @@ pub enum Pairing {
     Derangement,
     /// A uniform permutation; on average one image of a batch is its own partner and so remains unmixed.
     Permutation,
+    /// Each image with the one before it, the first with the last: no draw.
+    Roll,
+    /// The first half of the batch with the second, image by image: no draw. Needs an even number of images.
+    Halves,
 }
 
 /// A derangement is one permutation in e; after so many failures (probability 2·10⁻¹³) one is made in another way.
 const TRIES: usize = 64;
 
 impl Pairing {
-    /// A permutation of `0..n`.
-    pub(super) fn draw(self, stream: &mut Stream, n: usize) -> Vec<usize> {
-        let mut partner: Vec<usize> = (0..n).collect();
+    /// Writes a permutation of `0..n`.
+    pub(super) fn draw(
+        self,
+        stream: &mut Stream,
+        n: usize,
+        partner: &mut Vec<usize>,
+    ) -> Result<(), AugmentError> {
+        partner.clear();
         match self {
-            Self::Permutation => shuffle(&mut partner, stream),
-            Self::Derangement if n < 2 => {}
+            Self::Roll => partner.extend((0..n).map(|i| (i + n - 1) % n)),
+            Self::Halves if !n.is_multiple_of(2) => {
+                return Err(AugmentError::OddBatch {
+                    pairing: "halves",
+                    found: n,
+                });
+            }
+            Self::Halves => partner.extend((0..n).map(|i| (i + n / 2) % n)),
+            Self::Permutation => {
+                partner.extend(0..n);
+                shuffle(partner, stream);
+            }
             Self::Derangement => {
-                // Rejection keeps the draw uniform over all derangements.
-                for _ in 0..TRIES {
-                    shuffle(&mut partner, stream);
-                    if partner.iter().enumerate().all(|(i, &partner)| i != partner) {
-                        return partner;
-                    }
-                }
-                sattolo(&mut partner, stream);
+                partner.extend(0..n);
+                derange(partner, stream);
             }
         }
-        partner
+        Ok(())
     }
+}
+
+/// Rejection keeps the draw uniform over all derangements.
+fn derange(partner: &mut [usize], stream: &mut Stream) {
+    if partner.len() < 2 {
+        return;
+    }
+    for _ in 0..TRIES {
+        shuffle(partner, stream);
+        if partner.iter().enumerate().all(|(i, &partner)| i != partner) {
+            return;
+        }
+    }
+    sattolo(partner, stream);
 }
 
 /// Fisher-Yates.
@@ -60,11 +88,18 @@ fn sattolo(items: &mut [usize], stream: &mut Stream) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use std::collections::HashMap;
 
     use super::*;
     use crate::key::DrawKey;
     use crate::stream::Purpose;
+
+    fn draw(pairing: Pairing, batch: u64, n: usize) -> Vec<usize> {
+        let mut partner = vec![7; 3];
+        pairing.draw(&mut stream(batch), n, &mut partner).unwrap();
+        partner
+    }
 
     fn stream(batch: u64) -> Stream {
         Stream::new(&DrawKey::new(5), Purpose::Pairing, batch)
@@ -80,9 +115,7 @@ mod tests {
             let draws = 9000;
             let mut counts: HashMap<Vec<usize>, usize> = HashMap::new();
             for batch in 0..draws {
-                *counts
-                    .entry(pairing.draw(&mut stream(batch), 4))
-                    .or_default() += 1;
+                *counts.entry(draw(pairing, batch, 4)).or_default() += 1;
             }
             assert_eq!(counts.len(), kinds);
             let expected = draws as f64 / kinds as f64;
@@ -97,7 +130,7 @@ mod tests {
     #[test]
     fn derangements_of_any_size() {
         for n in 0..70 {
-            let partner = Pairing::Derangement.draw(&mut stream(n as u64), n);
+            let partner = draw(Pairing::Derangement, n as u64, n);
             let mut sorted = partner.clone();
             sorted.sort_unstable();
             assert!(sorted.into_iter().eq(0..n));
@@ -106,5 +139,20 @@ mod tests {
             sattolo(&mut cycle, &mut stream(n as u64));
             assert!(n < 2 || cycle.iter().enumerate().all(|(i, &partner)| i != partner));
         }
+    }
+
+    #[test]
+    fn pairings_without_a_draw() {
+        assert_eq!(draw(Pairing::Roll, 0, 4), [3, 0, 1, 2]);
+        assert_eq!(draw(Pairing::Roll, 0, 1), [0]);
+        assert!(draw(Pairing::Roll, 0, 0).is_empty());
+        assert_eq!(draw(Pairing::Halves, 0, 4), [2, 3, 0, 1]);
+        let odd = Pairing::Halves
+            .draw(&mut stream(0), 5, &mut Vec::new())
+            .unwrap_err();
+        assert_eq!(
+            odd.to_string(),
+            "the pairing halves needs an even number of images in a batch, found 5"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Operation, half};
 use crate::error::{self, AugmentError};
 use crate::plan::{Gather, ImagePlan, Segment};
 use crate::stream::Stream;
@@ -15,22 +16,18 @@ pub struct HorizontalFlip {
     pub p: f64,
 }
 
-fn half() -> f64 {
-    0.5
-}
-
 impl Default for HorizontalFlip {
     fn default() -> Self {
         Self { p: half() }
     }
 }
 
-impl HorizontalFlip {
-    pub(super) fn check(&self) -> Result<(), AugmentError> {
+impl Operation for HorizontalFlip {
+    fn check(&self) -> Result<(), AugmentError> {
         error::probability("horizontal_flip.p", self.p)
     }
 
-    pub(super) fn draw(&self, stream: &mut Stream, plan: &mut ImagePlan) {
+    fn draw(&self, stream: &mut Stream, plan: &mut ImagePlan) {
         if stream.chance(self.p) {
             let [_, h, w] = plan.shape();
             plan.push(Segment::Gather(Gather::mirrored(h, w)));

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::always;
+use super::{Operation, always};
 use crate::error::{self, AugmentError};
 use crate::images::MAX_SIDE;
-use crate::plan::{Gather, ImagePlan, Segment};
+use crate::plan::{Border, Gather, ImagePlan, Segment, Shift};
 use crate::stream::Stream;
 
 /// With probability `p`, pads every side by `pad` pixels and crops an image of the old size at an offset drawn uniformly
@@ -35,6 +35,10 @@ pub enum Padding {
     /// Black: u8 level 0, before any normalisation.
     #[default]
     Zero,
+    /// The image mirrored at its outermost pixels, which are not repeated. Needs a pad below both sides.
+    Reflect,
+    /// The outermost pixels repeated.
+    Replicate,
 }
 
 impl PadCrop {
@@ -47,18 +51,43 @@ impl PadCrop {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), AugmentError> {
+    /// With another padding.
+    #[must_use]
+    pub fn with_padding(mut self, padding: Padding) -> Self {
+        self.padding = padding;
+        self
+    }
+}
+
+impl Operation for PadCrop {
+    fn check(&self) -> Result<(), AugmentError> {
         error::probability("pad_crop.p", self.p)?;
         error::count("pad_crop.pad", self.pad, 0, MAX_SIDE, "at most 1048576")
     }
 
-    pub(super) fn draw(&self, stream: &mut Stream, plan: &mut ImagePlan) {
+    fn check_shape(&self, shape: [usize; 3]) -> Result<(), AugmentError> {
+        let [_, h, w] = shape;
+        let reflects = self.padding == Padding::Reflect;
+        let need = "with sides above its pad where it reflects";
+        error::needs(!reflects || self.pad < h.min(w), "pad_crop", need, shape)
+    }
+
+    fn draw(&self, stream: &mut Stream, plan: &mut ImagePlan) {
         if stream.chance(self.p) {
             let [_, h, w] = plan.shape();
             let mut shift = || stream.below(2 * self.pad + 1) as i32 - self.pad as i32;
             let (dx, dy) = (shift(), shift());
-            let Padding::Zero = self.padding;
-            plan.push(Segment::Gather(Gather::shifted(dx, dy, h, w)));
+            let border = match self.padding {
+                Padding::Zero => {
+                    return plan.push(Segment::Gather(Gather::shifted(dx, dy, h, w)));
+                }
+                Padding::Reflect => Border::Reflect,
+                Padding::Replicate => Border::Replicate,
+            };
+            // A row or column beyond the image is the outermost one, however far.
+            let within = |shift: i32, size: usize| shift.clamp(1 - size as i32, size as i32 - 1);
+            let (dx, dy) = (within(dx, w), within(dy, h));
+            plan.push(Segment::Shift(Shift { dx, dy, border }));
         }
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{PickCriterion, Picked, Pool};
+use super::{PickCriterion, PickSize, Picked, Pool};
 use crate::augmentation::ParamSharing;
 use crate::error::AugmentError;
 use crate::key::DrawKey;
@@ -73,7 +73,7 @@ impl CutMixPick {
     /// How many are picked, instead of as many as the batch holds.
     #[must_use]
     pub fn with_pick(mut self, pick: usize) -> Self {
-        self.pool.pick = Some(pick);
+        self.pool.pick = PickSize::Fixed(pick);
         self
     }
 

@@ -11,5 +11,5 @@ mod top_k;
 
 pub use criterion::PickCriterion;
 pub use cutmix_pick::CutMixPick;
-pub use pool::{Picked, Pool};
+pub use pool::{PickSize, Picked, Pool};
 pub use top_k::top_k;

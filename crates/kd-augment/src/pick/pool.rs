@@ -16,18 +16,51 @@ use crate::tensor;
 pub struct Pool {
     /// Mixes of the batch in the pool, at least 1; 2 if not given.
     pub copies: usize,
-    /// How many candidates are picked, at least 1; as many as the batch holds if not given. A fixed number must fit the
-    /// pool of the smallest batch.
-    pub pick: Option<usize>,
+    /// How many candidates are picked; as many as the batch holds if not given.
+    pub pick: PickSize,
     /// What they are picked by.
     pub criterion: PickCriterion,
+}
+
+/// How many candidates are picked. In a recipe: `"batch"`, `"reference"`, or a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PickSize {
+    /// As many as the batch holds.
+    #[default]
+    Batch,
+    /// 64, or the whole pool where that is smaller, as the reference implementation has it: its last batch of an epoch, when it is
+    /// small, is not picked from at all.
+    Reference,
+    /// So many, at least 1; the pool of the smallest batch must hold them.
+    #[serde(untagged)]
+    Fixed(usize),
+}
+
+impl PickSize {
+    /// How many of a pool are picked.
+    fn of(self, batch: usize, pool: usize) -> usize {
+        match self {
+            Self::Batch => batch,
+            Self::Reference => pool.min(64),
+            Self::Fixed(pick) => pick,
+        }
+    }
+
+    /// The number, if it does not depend on the batch.
+    pub fn fixed(self) -> Option<usize> {
+        match self {
+            Self::Fixed(pick) => Some(pick),
+            Self::Batch | Self::Reference => None,
+        }
+    }
 }
 
 impl Default for Pool {
     fn default() -> Self {
         Self {
             copies: 2,
-            pick: None,
+            pick: PickSize::Batch,
             criterion: PickCriterion::default(),
         }
     }
@@ -47,6 +80,10 @@ pub struct Picked {
     pub indices: Vec<usize>,
     /// The score of each.
     pub scores: Vec<f32>,
+    /// The mean score of those picked over the mean score of the pool. Under
+    /// [`KlTeacherStudent`](PickCriterion::KlTeacherStudent) this is the KL ratio r of *Understanding the Success of Knowledge
+    /// Distillation – A Data Augmentation Perspective*, Eq. 4: how much more there is to learn from the picked images than from random ones.
+    pub score_ratio: f32,
     /// How each was made: position in the batch of the image itself.
     pub own: Vec<usize>,
     /// Position in the batch of the other image.
@@ -67,7 +104,7 @@ impl Pool {
         error::count("pick.copies", self.copies, 1, 65_536, "between 1 and 65536")?;
         error::count(
             "pick.pick",
-            self.pick.unwrap_or(1),
+            self.pick.fixed().unwrap_or(1),
             1,
             usize::MAX,
             "at least 1",
@@ -113,7 +150,7 @@ impl Pool {
             });
         }
         let candidates = self.copies * n;
-        let pick = self.pick.unwrap_or(n);
+        let pick = self.pick.of(n, candidates);
         if pick > candidates {
             return Err(AugmentError::PickExceedsPool {
                 pick,
@@ -130,7 +167,7 @@ impl Pool {
                     [h, w],
                 )
             })
-            .collect();
+            .collect::<Result<_, _>>()?;
         let copies = plans.iter().map(|plan| tensor::mix(plan, base.clone()));
         let pool = Tensor::cat(copies.collect::<Result<Vec<_>, _>>()?, 0);
 
@@ -160,12 +197,13 @@ impl Pool {
             images,
             teacher_logits,
             student_logits: student_pool.map(|logits| logits.select(0, rows)),
+            score_ratio: mean_ratio(&scores, &indices),
             scores: indices.iter().map(|&index| scores[index]).collect(),
             own: indices.iter().map(|index| index % n).collect(),
             partner: chosen(&indices, n, |copy, i| plans[copy].partner[i]),
             lambda: chosen(&indices, n, |copy, i| plans[copy].lambda[i]),
             boxes: match plans[0].blend {
-                Blend::Linear => None,
+                Blend::Linear | Blend::Mask(_) => None,
                 Blend::Paste(_) => {
                     let pasted = |copy: usize, i: usize| plans[copy].boxes().map(|boxes| boxes[i]);
                     Some(chosen(&indices, n, |copy, i| {
@@ -175,6 +213,32 @@ impl Pool {
             },
             indices,
         })
+    }
+}
+
+impl Picked {
+    /// The part of these candidates that another pick from the same pool chose as well, in [0, 1]; 0 if none was picked.
+    ///
+    /// Of two picks by chance it is the part of the pool that the other one chose. Compare a pick by one network with the
+    /// one by another, or by the same one an epoch ago.
+    pub fn overlap(&self, other: &[usize]) -> f32 {
+        let both = self
+            .indices
+            .iter()
+            .filter(|index| other.contains(index))
+            .count();
+        both as f32 / self.indices.len().max(1) as f32
+    }
+}
+
+/// The mean of the scores at `picked` over the mean of all; 1 where all are 0.
+fn mean_ratio(scores: &[f32], picked: &[usize]) -> f32 {
+    let mean = |sum: f64, n: usize| sum / n.max(1) as f64;
+    let all = mean(scores.iter().map(|s| f64::from(*s)).sum(), scores.len());
+    let chosen = picked.iter().map(|&index| f64::from(scores[index])).sum();
+    match all == 0.0 {
+        true => 1.0,
+        false => (mean(chosen, picked.len()) / all) as f32,
     }
 }
 

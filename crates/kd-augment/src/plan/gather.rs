@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::PixelBox;
 
-/// Moves pixels without changing them: out(x, y) = in(sx(x), y + dy) inside `window`, 0 outside, where
-/// sx(x) = dx + x, or dx − x if mirrored.
+/// Moves pixels without changing them: out(x, y) = in(sx(x), sy(y)) inside `window`, 0 outside, where sx(x) = dx + x, or
+/// dx − x if mirrored, and the same for y.
 ///
 /// Any chain of such movements is again one of them, zeros included: that is what [`Gather::then`] computes, so that
 /// pad-and-crop followed by a flip costs one pass.
@@ -14,7 +14,10 @@ use super::PixelBox;
 pub struct Gather {
     /// Whether x runs backwards.
     #[serde(default)]
-    pub mirror: bool,
+    pub mirror_x: bool,
+    /// Whether y runs backwards.
+    #[serde(default)]
+    pub mirror_y: bool,
     /// Source column of column 0.
     pub dx: i32,
     /// Source row of row 0.
@@ -23,11 +26,55 @@ pub struct Gather {
     pub window: PixelBox,
 }
 
+/// A movement along one axis: v ↦ offset + v, or offset − v.
+#[derive(Clone, Copy)]
+struct Axis {
+    mirror: bool,
+    offset: i32,
+}
+
+impl Axis {
+    fn source(self, v: i64) -> i64 {
+        let offset = i64::from(self.offset);
+        if self.mirror { offset - v } else { offset + v }
+    }
+
+    /// This axis after `next`: where the source of the source is.
+    fn then(self, next: Self) -> Self {
+        Self {
+            mirror: self.mirror != next.mirror,
+            offset: match self.mirror {
+                true => self.offset.saturating_sub(next.offset),
+                false => self.offset.saturating_add(next.offset),
+            },
+        }
+    }
+
+    /// The coordinates from 0 on, possibly beyond the image, whose source lies in `first..end`.
+    fn preimage(self, first: u32, end: u32) -> (u32, u32) {
+        let (first, last) = (i64::from(first), i64::from(end) - 1);
+        let offset = i64::from(self.offset);
+        let (low, high) = match self.mirror {
+            true => (offset - last, offset - first),
+            false => (first - offset, last - offset),
+        };
+        let clamp = |v: i64| v.clamp(0, i64::from(u32::MAX)) as u32;
+        (clamp(low), clamp(high + 1))
+    }
+
+    /// Whether the sources of `first..end` lie in `0..size`.
+    fn fits(self, first: u32, end: u32, size: usize) -> bool {
+        let inside = |v: u32| (0..size as i64).contains(&self.source(i64::from(v)));
+        inside(first) && inside(end - 1)
+    }
+}
+
 impl Gather {
     /// Every pixel stays where it is.
     pub fn identity(height: usize, width: usize) -> Self {
         Self {
-            mirror: false,
+            mirror_x: false,
+            mirror_y: false,
             dx: 0,
             dy: 0,
             window: PixelBox::full(height, width),
@@ -37,10 +84,18 @@ impl Gather {
     /// Left and right change places.
     pub fn mirrored(height: usize, width: usize) -> Self {
         Self {
-            mirror: true,
+            mirror_x: true,
             dx: width as i32 - 1,
-            dy: 0,
-            window: PixelBox::full(height, width),
+            ..Self::identity(height, width)
+        }
+    }
+
+    /// Top and bottom change places.
+    pub fn upside_down(height: usize, width: usize) -> Self {
+        Self {
+            mirror_y: true,
+            dy: height as i32 - 1,
+            ..Self::identity(height, width)
         }
     }
 
@@ -49,10 +104,10 @@ impl Gather {
         let (x0, x1) = inside(dx, width);
         let (y0, y1) = inside(dy, height);
         Self {
-            mirror: false,
             dx,
             dy,
             window: PixelBox { x0, y0, x1, y1 },
+            ..Self::identity(height, width)
         }
         .canonical()
     }
@@ -60,17 +115,13 @@ impl Gather {
     /// This movement, then `next`, as one.
     #[must_use]
     pub fn then(&self, next: &Self) -> Self {
-        // out(x) = mid(next(x)) = in(self(next(x))), where next(x) is in self's window.
-        let (dx, mirror) = if self.mirror {
-            (self.dx.saturating_sub(next.dx), !next.mirror)
-        } else {
-            (self.dx.saturating_add(next.dx), next.mirror)
-        };
-        let dy = self.dy.saturating_add(next.dy);
+        // out(v) = mid(next(v)) = in(self(next(v))), where next(v) is in self's window.
+        let (x, y) = (self.x().then(next.x()), self.y().then(next.y()));
         Self {
-            mirror,
-            dx,
-            dy,
+            mirror_x: x.mirror,
+            mirror_y: y.mirror,
+            dx: x.offset,
+            dy: y.offset,
             window: next.window.intersect(&next.preimage(self.window)),
         }
         .canonical()
@@ -84,34 +135,32 @@ impl Gather {
     /// Source of an output pixel in the window.
     #[inline]
     pub fn source(&self, x: usize, y: usize) -> (usize, usize) {
-        let x = x as i32;
-        let sx = if self.mirror {
-            self.dx - x
-        } else {
-            self.dx + x
-        };
-        (sx as usize, (self.dy + y as i32) as usize)
+        let source = |axis: Axis, v: usize| axis.source(v as i64) as usize;
+        (source(self.x(), x), source(self.y(), y))
     }
 
     /// Whether every pixel of the window has its source inside the image.
     pub(crate) fn fits(&self, height: usize, width: usize) -> bool {
-        if !self.window.fits(height, width) {
-            return false;
+        let PixelBox { x0, y0, x1, y1 } = self.window;
+        self.window.fits(height, width)
+            && (self.window.is_empty()
+                || self.x().fits(x0, x1, width) && self.y().fits(y0, y1, height))
+    }
+
+    #[inline]
+    fn x(&self) -> Axis {
+        Axis {
+            mirror: self.mirror_x,
+            offset: self.dx,
         }
-        if self.window.is_empty() {
-            return true;
+    }
+
+    #[inline]
+    fn y(&self) -> Axis {
+        Axis {
+            mirror: self.mirror_y,
+            offset: self.dy,
         }
-        let at = |x: u32| {
-            let (dx, x) = (i64::from(self.dx), i64::from(x));
-            if self.mirror { dx - x } else { dx + x }
-        };
-        let row = |y: u32| i64::from(self.dy) + i64::from(y);
-        let columns = 0..width as i64;
-        let rows = 0..height as i64;
-        columns.contains(&at(self.window.x0))
-            && columns.contains(&at(self.window.x1 - 1))
-            && rows.contains(&row(self.window.y0))
-            && rows.contains(&row(self.window.y1 - 1))
     }
 
     /// The pixels, possibly beyond the image, whose source lies in `area`.
@@ -119,26 +168,17 @@ impl Gather {
         if area.is_empty() {
             return PixelBox::EMPTY;
         }
-        let (first, last) = (area.x0 as i32, area.x1 as i32 - 1);
-        let (x0, x1) = if self.mirror {
-            (self.dx.saturating_sub(last), self.dx.saturating_sub(first))
-        } else {
-            (first.saturating_sub(self.dx), last.saturating_sub(self.dx))
-        };
-        let from_zero = |v: i32| v.max(0) as u32;
-        PixelBox {
-            x0: from_zero(x0),
-            y0: from_zero((area.y0 as i32).saturating_sub(self.dy)),
-            x1: from_zero(x1.saturating_add(1)),
-            y1: from_zero((area.y1 as i32).saturating_sub(self.dy)),
-        }
+        let (x0, x1) = self.x().preimage(area.x0, area.x1);
+        let (y0, y1) = self.y().preimage(area.y0, area.y1);
+        PixelBox { x0, y0, x1, y1 }
     }
 
     /// One form for every movement that leaves only zeros, so that shifts cannot add up.
     fn canonical(self) -> Self {
         if self.window.is_empty() {
             Self {
-                mirror: false,
+                mirror_x: false,
+                mirror_y: false,
                 dx: 0,
                 dy: 0,
                 window: PixelBox::EMPTY,
@@ -198,6 +238,40 @@ mod tests {
         }
     }
 
+    /// Both axes obey one rule: rows are columns of the transposed image.
+    #[test]
+    fn rows_move_as_columns_do() {
+        let moves = |transposed: bool| {
+            let mut moves = vec![match transposed {
+                true => Gather::upside_down(5, 1),
+                false => Gather::mirrored(1, 5),
+            }];
+            moves.extend((-6..=6).map(|d| match transposed {
+                true => Gather::shifted(0, d, 5, 1),
+                false => Gather::shifted(d, 0, 1, 5),
+            }));
+            moves
+        };
+        let turned = |g: Gather| Gather {
+            mirror_x: g.mirror_y,
+            mirror_y: g.mirror_x,
+            dx: g.dy,
+            dy: g.dx,
+            window: PixelBox {
+                x0: g.window.y0,
+                y0: g.window.x0,
+                x1: g.window.y1,
+                y1: g.window.x1,
+            },
+        };
+        for (a, turned_a) in moves(false).into_iter().zip(moves(true)) {
+            assert_eq!(turned(a), turned_a);
+            for (b, turned_b) in moves(false).iter().zip(&moves(true)) {
+                assert_eq!(turned(a.then(b)), turned_a.then(turned_b));
+            }
+        }
+    }
+
     #[test]
     fn known_movements() {
         let input = [1, 2, 3, 4];
@@ -207,8 +281,10 @@ mod tests {
         // Out and back: what left is lost.
         let there_and_back = Gather::shifted(2, 0, 1, 4).then(&Gather::shifted(-2, 0, 1, 4));
         assert_eq!(row(&there_and_back, &input), [0, 0, 3, 4]);
-        let flip = Gather::mirrored(3, 4);
-        assert!(flip.then(&flip).is_identity(3, 4));
+        for flip in [Gather::mirrored(3, 4), Gather::upside_down(3, 4)] {
+            assert!(flip.then(&flip).is_identity(3, 4));
+            assert!(!flip.is_identity(3, 4));
+        }
     }
 
     #[test]
@@ -219,7 +295,7 @@ mod tests {
         assert!(
             !Gather {
                 dx: i32::MAX,
-                mirror: true,
+                mirror_x: true,
                 ..good
             }
             .fits(3, 4)

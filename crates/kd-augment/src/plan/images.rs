@@ -2,69 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Gather, PixelBox};
+use super::{Gather, Segment};
 use crate::error::AugmentError;
 use crate::images::elements;
-
-/// One step on one image. Between steps pixels are u8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Segment {
-    /// Pixels move.
-    Gather(Gather),
-    /// A box is painted over.
-    Erase(Erase),
-}
-
-/// Paints `area` with `fill`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Erase {
-    /// The pixels that go.
-    pub area: PixelBox,
-    /// What comes in their place.
-    pub fill: Fill,
-}
-
-/// A colour, in u8 levels. In a configuration: a number, or a list of three.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-#[non_exhaustive]
-pub enum Fill {
-    /// The same level in every channel, however many.
-    Level(u8),
-    /// A level for each of three channels.
-    Rgb([u8; 3]),
-}
-
-impl Fill {
-    /// The level in a channel.
-    #[inline]
-    pub(crate) fn level(&self, channel: usize) -> u8 {
-        match self {
-            Self::Level(level) => *level,
-            Self::Rgb(levels) => levels[channel % 3],
-        }
-    }
-
-    /// Whether it fits images of this many channels.
-    pub(crate) fn fits(&self, channels: usize) -> bool {
-        matches!(self, Self::Level(_)) || channels == 3
-    }
-}
-
-impl Default for Fill {
-    /// Black.
-    fn default() -> Self {
-        Self::Level(0)
-    }
-}
 
 /// For each image of a batch its ordered list of [`Segment`]s.
 ///
 /// Images may share a list: under batch sharing there is one for all.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImagePlan {
     /// `[channels, height, width]` of every image, before and after.
@@ -73,6 +18,9 @@ pub struct ImagePlan {
     segments: Vec<Segment>,
     /// For each image, where its list begins and ends in `segments`.
     spans: Vec<(u32, u32)>,
+    /// Whether consecutive affine maps become one.
+    #[serde(default)]
+    fuse_affine: bool,
 }
 
 impl ImagePlan {
@@ -86,7 +34,47 @@ impl ImagePlan {
             shape,
             segments: Vec::new(),
             spans: Vec::new(),
+            fuse_affine: false,
         })
+    }
+
+    /// A plan for no image.
+    pub(crate) fn empty() -> Self {
+        Self {
+            shape: [1; 3],
+            segments: Vec::new(),
+            spans: Vec::new(),
+            fuse_affine: false,
+        }
+    }
+
+    /// The same plan, where consecutive affine maps with one interpolation and one fill become one resampling. That is faster
+    /// and blurs less, but the pixels are not those of the maps one after the other.
+    #[must_use]
+    pub fn fusing_affine(mut self, fuse: bool) -> Self {
+        self.fuse_affine = fuse;
+        self
+    }
+
+    pub(crate) fn fuses_affine(&self) -> bool {
+        self.fuse_affine
+    }
+
+    /// Takes all images away and keeps the memory, for images of another shape.
+    ///
+    /// # Errors
+    /// An impossible shape.
+    pub(crate) fn reset(
+        &mut self,
+        shape: [usize; 3],
+        fuse_affine: bool,
+    ) -> Result<(), AugmentError> {
+        elements(shape)?;
+        self.shape = shape;
+        self.fuse_affine = fuse_affine;
+        self.segments.clear();
+        self.spans.clear();
+        Ok(())
     }
 
     /// Adds an image with an empty list: it stays as it is until [`ImagePlan::push`] gives it segments.
@@ -108,35 +96,27 @@ impl ImagePlan {
         let Some(span) = self.spans.last_mut() else {
             return;
         };
-        let [_, h, w] = self.shape;
-        match segment {
-            Segment::Gather(next) => {
-                let before = match self.segments.last_mut() {
-                    Some(Segment::Gather(before)) if span.0 < span.1 => Some(before),
-                    _ => None,
-                };
-                let fused = match &before {
-                    Some(before) => before.then(&next),
-                    None => next,
-                };
-                match (before, fused.is_identity(h, w)) {
-                    (Some(before), false) => *before = fused,
-                    (Some(_), true) => {
-                        self.segments.pop();
-                        span.1 -= 1;
-                    }
-                    (None, false) => {
-                        self.segments.push(Segment::Gather(fused));
-                        span.1 += 1;
-                    }
-                    (None, true) => {}
-                }
+        let before = match span.0 < span.1 {
+            true => self.segments.last().copied(),
+            false => None,
+        };
+        let fused = match (before, segment) {
+            (Some(Segment::Gather(before)), Segment::Gather(next)) => {
+                Some(Segment::Gather(Gather::then(&before, &next)))
             }
-            Segment::Erase(erase) if erase.area.is_empty() => {}
-            other => {
-                self.segments.push(other);
-                span.1 += 1;
+            (Some(Segment::Warp(before)), Segment::Warp(next)) if self.fuse_affine => {
+                before.then(&next).map(Segment::Warp)
             }
+            _ => None,
+        };
+        if fused.is_some() {
+            self.segments.pop();
+            span.1 -= 1;
+        }
+        let segment = fused.unwrap_or(segment);
+        if !segment.is_identity(self.shape) {
+            self.segments.push(segment);
+            span.1 += 1;
         }
     }
 
@@ -179,25 +159,16 @@ impl ImagePlan {
     /// the look.
     pub(crate) fn check(&self) -> Result<(), AugmentError> {
         elements(self.shape)?;
-        let [c, h, w] = self.shape;
         for (image, &(start, end)) in self.spans.iter().enumerate() {
             let invalid = |reason| Err(AugmentError::InvalidPlan { image, reason });
             let Some(segments) = self.segments.get(start as usize..end as usize) else {
                 return invalid("its segments are not there");
             };
-            for segment in segments {
-                match segment {
-                    Segment::Gather(gather) if !gather.fits(h, w) => {
-                        return invalid("a movement reads outside the image");
-                    }
-                    Segment::Erase(erase) if !erase.area.fits(h, w) => {
-                        return invalid("an erased box lies outside the image");
-                    }
-                    Segment::Erase(erase) if !erase.fill.fits(c) => {
-                        return invalid("a fill of three channels on an image of another number");
-                    }
-                    _ => {}
-                }
+            if let Some(reason) = segments
+                .iter()
+                .find_map(|segment| segment.misfit(self.shape))
+            {
+                return invalid(reason);
             }
         }
         Ok(())
@@ -208,6 +179,7 @@ impl ImagePlan {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::plan::{Erase, Fill, Interpolation, PixelBox, PointOp, Warp};
 
     fn erase(x1: u32) -> Segment {
         let area = PixelBox {
@@ -263,5 +235,44 @@ mod tests {
         });
         plan.spans[0] = (0, 1);
         assert!(plan.check().is_err());
+    }
+
+    #[test]
+    fn affine_maps_fuse_only_when_asked() {
+        let warp = |fill| {
+            Segment::Warp(Warp {
+                matrix: [1.0, 0.5, 0.0, 0.0, 1.0, 0.0],
+                interpolation: Interpolation::Bilinear,
+                fill,
+            })
+        };
+        let black = Fill::default();
+        for (fuse, lengths) in [(false, [2, 2]), (true, [1, 2])] {
+            let mut plan = ImagePlan::new([1, 2, 4]).unwrap().fusing_affine(fuse);
+            for (second, length) in [black, Fill::Level(9)].into_iter().zip(lengths) {
+                plan.add_image();
+                plan.push(warp(black));
+                plan.push(warp(second));
+                assert_eq!(plan.image(plan.len() - 1).len(), length);
+            }
+            assert!(plan.check().is_ok());
+        }
+    }
+
+    #[test]
+    fn what_changes_nothing_is_left_out() {
+        let mut plan = ImagePlan::new([1, 2, 4]).unwrap();
+        plan.add_image();
+        for segment in [
+            Segment::Point(PointOp::Brightness(1.0)),
+            Segment::Point(PointOp::Posterize(8)),
+            Segment::Point(PointOp::Solarize(256)),
+            Segment::Grayscale,
+        ] {
+            plan.push(segment);
+        }
+        assert!(plan.is_identity());
+        plan.push(Segment::Point(PointOp::Invert));
+        assert_eq!(plan.image(0).len(), 1);
     }
 }

@@ -9,7 +9,7 @@ use crate::error::AugmentError;
 ///
 /// This is what happened, not a label: a teacher labels mixed images. [`MixPlan::soft_labels`] is there for those who want
 /// the labels of the papers on mixing. An image that is not mixed names itself as its partner, with lambda 1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MixPlan {
     /// For each image the position of the other one in the batch.
@@ -22,14 +22,100 @@ pub struct MixPlan {
 }
 
 /// How two images become one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Blend {
+    #[default]
     /// lambda · own + (1 − lambda) · partner, in every pixel.
     Linear,
     /// For each image the box that comes from the partner; the rest is its own.
     Paste(Vec<PixelBox>),
+    /// For each image the pixels that come from the partner; the rest are its own.
+    Mask(Masks),
+}
+
+/// A mask of pixels for each image: 1 where the pixel is the partner's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Masks {
+    /// Words of an image.
+    words: usize,
+    /// Bit `i mod 64` of word `i / 64` is pixel i, row by row.
+    bits: Vec<u64>,
+}
+
+impl Masks {
+    /// Empty masks of `pixels` pixels for `n` images.
+    pub(crate) fn reset(&mut self, n: usize, pixels: usize) {
+        self.words = pixels.div_ceil(64);
+        self.bits.clear();
+        self.bits.resize(n * self.words, 0);
+    }
+
+    /// Gives a pixel of an image to the partner.
+    #[inline]
+    pub(crate) fn set(&mut self, image: usize, pixel: usize) {
+        self.bits[image * self.words + pixel / 64] |= 1 << (pixel % 64);
+    }
+
+    /// Copies the mask of one image to another.
+    pub(crate) fn copy(&mut self, from: usize, to: usize) {
+        let words = self.words;
+        self.bits
+            .copy_within(from * words..(from + 1) * words, to * words);
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.bits.len().checked_div(self.words).unwrap_or(0)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bits.is_empty()
+    }
+
+    /// Whether a pixel of an image is the partner's.
+    ///
+    /// # Panics
+    /// There is no such image or pixel.
+    #[inline]
+    pub fn is_foreign(&self, image: usize, pixel: usize) -> bool {
+        assert!(pixel < self.words * 64, "a pixel of the image");
+        self.bits[image * self.words + pixel / 64] >> (pixel % 64) & 1 == 1
+    }
+
+    /// The runs of the partner's pixels of an image of so many pixels.
+    pub(crate) fn foreign_runs(
+        &self,
+        image: usize,
+        pixels: usize,
+    ) -> impl Iterator<Item = core::ops::Range<usize>> {
+        let words = &self.bits[image * self.words..][..self.words];
+        let next = move |from: usize, foreign: bool| {
+            let mut at = from;
+            while at < pixels {
+                let word = if foreign {
+                    words[at / 64]
+                } else {
+                    !words[at / 64]
+                };
+                let rest = word >> (at % 64);
+                if rest != 0 {
+                    return (at + rest.trailing_zeros() as usize).min(pixels);
+                }
+                at = (at / 64 + 1) * 64;
+            }
+            pixels
+        };
+        let mut at = 0;
+        core::iter::from_fn(move || {
+            let start = next(at, true);
+            at = next(start, false);
+            (start < pixels).then_some(start..at)
+        })
+    }
 }
 
 impl MixPlan {
@@ -46,9 +132,15 @@ impl MixPlan {
     /// The pasted box of every image, if the mix pastes.
     pub fn boxes(&self) -> Option<&[PixelBox]> {
         match &self.blend {
-            Blend::Linear => None,
             Blend::Paste(boxes) => Some(boxes),
+            Blend::Linear | Blend::Mask(_) => None,
         }
+    }
+
+    /// Takes all images away and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.partner.clear();
+        self.lambda.clear();
     }
 
     /// lambda · one-hot(own label) + (1 − lambda) · one-hot(partner's label), row by row: `[n, classes]`.
@@ -94,6 +186,15 @@ impl MixPlan {
             });
         }
         self.check_lengths()?;
+        if let Blend::Mask(masks) = &self.blend
+            && masks.words != (h * w).div_ceil(64)
+        {
+            return Err(AugmentError::Length {
+                what: "the words of a mask",
+                expected: (h * w).div_ceil(64),
+                found: masks.words,
+            });
+        }
         let outside = |area: &PixelBox| !area.fits(h, w);
         if let Some(image) = self
             .boxes()
@@ -117,6 +218,13 @@ impl MixPlan {
         };
         length("mix.lambda", self.lambda.len())?;
         length("mix.blend.paste", self.boxes().map_or(n, <[PixelBox]>::len))?;
+        if let Blend::Mask(masks) = &self.blend {
+            length("mix.blend.mask", masks.bits.len() / masks.words.max(1))?;
+            length(
+                "mix.blend.mask.bits",
+                masks.bits.len().div_ceil(masks.words.max(1)),
+            )?;
+        }
         if let Some(image) = self.partner.iter().position(|partner| *partner >= n) {
             return Err(AugmentError::InvalidPlan {
                 image,
@@ -223,5 +331,26 @@ mod tests {
             .check(size)
             .is_err()
         );
+    }
+
+    #[test]
+    fn runs_of_a_mask() {
+        let pixels = 150;
+        let foreign = |pixel: usize| pixel % 7 < 2 || (60..70).contains(&pixel) || pixel == 149;
+        let mut masks = Masks::default();
+        masks.reset(2, pixels);
+        (0..pixels)
+            .filter(|pixel| foreign(*pixel))
+            .for_each(|pixel| masks.set(1, pixel));
+        assert_eq!(masks.foreign_runs(0, pixels).count(), 0);
+        let runs: Vec<usize> = masks.foreign_runs(1, pixels).flatten().collect();
+        assert_eq!(
+            runs,
+            (0..pixels)
+                .filter(|pixel| foreign(*pixel))
+                .collect::<Vec<_>>()
+        );
+        masks.copy(1, 0);
+        assert!((0..pixels).all(|pixel| masks.is_foreign(0, pixel) == foreign(pixel)));
     }
 }

@@ -1,16 +1,24 @@
 //! What will be done, as plain data: drawn once, applied by any engine, written to a log, read back.
 
 mod boxes;
+mod fill;
 mod gather;
 mod images;
 mod mix;
+mod segment;
 
 use serde::{Deserialize, Serialize};
 
 pub use boxes::PixelBox;
+pub use fill::Fill;
 pub use gather::Gather;
-pub use images::{Erase, Fill, ImagePlan, Segment};
-pub use mix::{Blend, MixPlan};
+pub use images::ImagePlan;
+pub use mix::{Blend, Masks, MixPlan};
+pub(crate) use segment::MAX_RADIUS;
+pub use segment::{
+    Adaptive, Blur, Border, Enhance, Erase, Hue, Interpolation, Noise, PointOp, Resize, Segment,
+    Shift, Warp,
+};
 
 use crate::error::AugmentError;
 
@@ -26,6 +34,16 @@ pub struct Plan {
     /// Who is mixed with whom, last and in float.
     #[serde(default)]
     pub mix: Option<MixPlan>,
+}
+
+impl Default for Plan {
+    /// A plan for no image, to be drawn into by [`Augmenter::sample_into`](crate::Augmenter::sample_into).
+    fn default() -> Self {
+        Self {
+            images: ImagePlan::empty(),
+            mix: None,
+        }
+    }
 }
 
 impl Plan {

@@ -159,6 +159,11 @@ fn mixed(plan: &MixPlan, own: Tensor<4>) -> Tensor<4> {
             }
             own.mask_where(mask_of(mask, [n, c, h, w], &device), partner)
         }
+        Blend::Mask(masks) => {
+            let pixels = h * w;
+            let mask = (0..n * pixels).map(|k| masks.is_foreign(k / pixels, k % pixels));
+            own.mask_where(mask_of(mask.collect(), [n, c, h, w], &device), partner)
+        }
     }
 }
 

@@ -285,7 +285,7 @@ impl Candidate {
             }
             Show::Mix(mixer) => {
                 let [_, _, height, width] = base.images.dims();
-                let plan = mixer.sample(&key, ids, index, [height, width]);
+                let plan = mixer.sample(&key, ids, index, [height, width])?;
                 Some(asked.logits(tensor::mix(&plan, base.images.clone())?))
             }
             Show::Pick(pick) => {

@@ -173,12 +173,13 @@ impl Recipe {
     /// Check what depends on the training set.
     pub(crate) fn check_for(&self, images: usize) -> Result<(), TrainError> {
         let pool = self.views.mixed.as_ref().and_then(|mixed| mixed.pool);
-        let Some((pool, pick)) = pool.and_then(|pool| Some((pool, pool.pick?))) else {
-            return Ok(());
-        };
         let smallest = match images % self.batch_size {
             0 => self.batch_size,
             rest => rest,
+        };
+        self.check_halves(smallest)?;
+        let Some((pool, pick)) = pool.and_then(|pool| Some((pool, pool.pick.fixed()?))) else {
+            return Ok(());
         };
         if pick <= pool.copies * smallest {
             return Ok(());
@@ -192,6 +193,27 @@ impl Recipe {
                 pool.copies * smallest
             ),
         })
+    }
+
+    /// Halves of a batch are mixed only where every batch has two.
+    fn check_halves(&self, smallest: usize) -> Result<(), TrainError> {
+        let halves = self
+            .views
+            .mixed
+            .as_ref()
+            .is_some_and(|mixed| mixed.mix.pairing() == kd_augment::Pairing::Halves);
+        let odd = [self.batch_size, smallest]
+            .into_iter()
+            .find(|size| size % 2 == 1);
+        match odd {
+            Some(odd) if halves => Err(TrainError::Recipe {
+                place: "views.mixed.mix.pairing".into(),
+                reason: format!(
+                    "is halves, which needs even batches, and a batch holds {odd} images"
+                ),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Check every value.

@@ -1,0 +1,69 @@
+//! Hue, saturation and value in 8 bits.
+
+/// `rgb` with its hue turned by `turn` 256ths, in Pillow's precision: single where it is single there, double where it is
+/// double.
+#[inline]
+pub(crate) fn turn_hue(rgb: [u8; 3], turn: u8) -> [u8; 3] {
+    let [h, s, v] = to_hsv(rgb);
+    to_rgb([h.wrapping_add(turn), s, v])
+}
+
+fn to_hsv([r, g, b]: [u8; 3]) -> [u8; 3] {
+    let max = r.max(g).max(b);
+    let min = r.min(g).min(b);
+    if max == min {
+        return [0, 0, max];
+    }
+    let range = f32::from(max - min);
+    let saturation = range / f32::from(max);
+    let from = |level: u8| f32::from(max - level) / range;
+    let (rc, gc, bc) = (from(r), from(g), from(b));
+    let sixths = if r == max {
+        bc - gc
+    } else if g == max {
+        (2.0 + f64::from(rc) - f64::from(bc)) as f32
+    } else {
+        (4.0 + f64::from(gc) - f64::from(rc)) as f32
+    };
+    let hue = ((f64::from(sixths) / 6.0 + 1.0) % 1.0) as f32;
+    let level = |part: f32| (f64::from(part) * 255.0) as u8;
+    [level(hue), level(saturation), max]
+}
+
+fn to_rgb([h, s, v]: [u8; 3]) -> [u8; 3] {
+    if s == 0 {
+        return [v; 3];
+    }
+    let sixths = f64::from(h) * 6.0 / 255.0;
+    let sector = sixths as u32;
+    let part = (sixths - f64::from(sector)) as f32;
+    let saturation = (f64::from(s) / 255.0) as f32;
+    let level = |less: f64| (f64::from(v) * (1.0 - less)).round() as u8;
+    let p = level(f64::from(saturation));
+    let q = level(f64::from(saturation * part));
+    let t = level(f64::from(saturation) * (1.0 - f64::from(part)));
+    match sector % 6 {
+        0 => [v, t, p],
+        1 => [q, v, p],
+        2 => [p, v, t],
+        3 => [p, q, v],
+        4 => [t, p, v],
+        _ => [v, p, q],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pure_colours() {
+        assert_eq!(to_hsv([255, 0, 0]), [0, 255, 255]);
+        assert_eq!(to_hsv([0, 255, 0]), [85, 255, 255]);
+        assert_eq!(to_hsv([0, 0, 255]), [170, 255, 255]);
+        assert_eq!(to_hsv([7, 7, 7]), [0, 0, 7]);
+        // A third of a turn makes red green.
+        assert_eq!(turn_hue([255, 0, 0], 85), [0, 255, 0]);
+        assert_eq!(turn_hue([9, 9, 9], 85), [9, 9, 9]);
+    }
+}
