@@ -97,20 +97,35 @@ impl Affine {
     /// Writes the floats of one channel's `levels`.
     #[inline(always)]
     pub(crate) fn convert(&self, channel: usize, levels: &[u8], out: &mut [f32]) {
-        match &self.channels {
+        match self.line(channel) {
             None => {
                 for (out, &level) in out.iter_mut().zip(levels) {
                     *out = unit(level);
                 }
             }
-            Some(lines) => {
-                let Line { scale, bias } = lines[channel];
-                let scale = scale / 255.0;
+            Some(line) => {
                 for (out, &level) in out.iter_mut().zip(levels) {
-                    *out = f32::from(level) * scale + bias;
+                    *out = line.at(level);
                 }
             }
         }
+    }
+
+    /// The map of one channel's levels; none for level / 255.
+    #[inline(always)]
+    pub(crate) fn line(&self, channel: usize) -> Option<Line> {
+        self.channels.as_ref().map(|lines| Line {
+            scale: lines[channel].scale / 255.0,
+            ..lines[channel]
+        })
+    }
+}
+
+impl Line {
+    /// level · scale + bias.
+    #[inline(always)]
+    pub(crate) fn at(&self, level: u8) -> f32 {
+        f32::from(level) * self.scale + self.bias
     }
 }
 

@@ -137,28 +137,45 @@ const ROUNDS: usize = 20;
 /// Makes the sum of the extended key differ from zero (Skein 1.3).
 const PARITY: u64 = 0x1BD1_1BDA_A9FC_1A22;
 
+fn threefry(counter: [u64; 4], key: [u64; 4]) -> [u64; 4] {
+    rounds(counter.map(|word| [word]), key).map(|[word]| word)
+}
+
+/// Word by word the blocks of several counters, which differ in their first word; the other words are 0.
 #[inline(always)]
-pub(crate) fn threefry(counter: [u64; 4], key: [u64; 4]) -> [u64; 4] {
+pub(crate) fn threefry_lanes<const N: usize>(counters: [u64; N], key: [u64; 4]) -> [[u64; N]; 4] {
+    rounds([counters, [0; N], [0; N], [0; N]], key)
+}
+
+#[inline(always)]
+fn rounds<const N: usize>(counter: [[u64; N]; 4], key: [u64; 4]) -> [[u64; N]; 4] {
     let parity = key.iter().fold(PARITY, |sum, word| sum ^ word);
     let extended = [key[0], key[1], key[2], key[3], parity];
     let mut x = counter;
-    for (word, key) in x.iter_mut().zip(key) {
-        *word = word.wrapping_add(key);
+    for (words, key) in x.iter_mut().zip(key) {
+        for word in words {
+            *word = word.wrapping_add(key);
+        }
     }
     for round in 0..ROUNDS {
         let (first, second) = ROTATIONS[round % 8];
         // Even rounds mix (0, 1) and (2, 3), odd rounds (0, 3) and (2, 1).
         let (a, b) = if round % 2 == 0 { (1, 3) } else { (3, 1) };
-        x[0] = x[0].wrapping_add(x[a]);
-        x[a] = x[a].rotate_left(first) ^ x[0];
-        x[2] = x[2].wrapping_add(x[b]);
-        x[b] = x[b].rotate_left(second) ^ x[2];
+        for lane in 0..N {
+            x[0][lane] = x[0][lane].wrapping_add(x[a][lane]);
+            x[a][lane] = x[a][lane].rotate_left(first) ^ x[0][lane];
+            x[2][lane] = x[2][lane].wrapping_add(x[b][lane]);
+            x[b][lane] = x[b][lane].rotate_left(second) ^ x[2][lane];
+        }
         if round % 4 == 3 {
             let injection = round / 4 + 1;
-            for (i, word) in x.iter_mut().enumerate() {
-                *word = word.wrapping_add(extended[(injection + i) % 5]);
+            for (i, words) in x.iter_mut().enumerate() {
+                let key = extended[(injection + i) % 5];
+                let key = key.wrapping_add(if i == 3 { injection as u64 } else { 0 });
+                for word in words {
+                    *word = word.wrapping_add(key);
+                }
             }
-            x[3] = x[3].wrapping_add(injection as u64);
         }
     }
     x
@@ -213,6 +230,18 @@ mod tests {
                 0x901d406ccebc1ba4
             ]
         );
+    }
+
+    #[test]
+    fn lanes_are_blocks() {
+        let key = [1, 2, 3, 4];
+        let lanes = threefry_lanes([5, 6, u64::MAX], key);
+        for (lane, counter) in [5, 6, u64::MAX].into_iter().enumerate() {
+            assert_eq!(
+                lanes.map(|words| words[lane]),
+                threefry([counter, 0, 0, 0], key)
+            );
+        }
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 /// `rgb` with its hue turned by `turn` 256ths, in Pillow's precision: single where it is single there, double where it is
 /// double.
-#[inline]
+#[inline(always)]
 pub(crate) fn turn_hue(rgb: [u8; 3], turn: u8) -> [u8; 3] {
     let [h, s, v] = to_hsv(rgb);
     to_rgb([h.wrapping_add(turn), s, v])
 }
 
+#[inline(always)]
 fn to_hsv([r, g, b]: [u8; 3]) -> [u8; 3] {
     let max = r.max(g).max(b);
     let min = r.min(g).min(b);
@@ -25,11 +26,14 @@ fn to_hsv([r, g, b]: [u8; 3]) -> [u8; 3] {
     } else {
         (4.0 + f64::from(gc) - f64::from(rc)) as f32
     };
-    let hue = ((f64::from(sixths) / 6.0 + 1.0) % 1.0) as f32;
+    // The remainder by 1 of a number below 2.
+    let turns = f64::from(sixths) / 6.0 + 1.0;
+    let hue = (if turns >= 1.0 { turns - 1.0 } else { turns }) as f32;
     let level = |part: f32| (f64::from(part) * 255.0) as u8;
     [level(hue), level(saturation), max]
 }
 
+#[inline(always)]
 fn to_rgb([h, s, v]: [u8; 3]) -> [u8; 3] {
     if s == 0 {
         return [v; 3];
@@ -38,7 +42,8 @@ fn to_rgb([h, s, v]: [u8; 3]) -> [u8; 3] {
     let sector = sixths as u32;
     let part = (sixths - f64::from(sector)) as f32;
     let saturation = (f64::from(s) / 255.0) as f32;
-    let level = |less: f64| (f64::from(v) * (1.0 - less)).round() as u8;
+    // Rounded, halves up: no product lies so close below a half that the sum would reach the next whole number.
+    let level = |less: f64| (f64::from(v) * (1.0 - less) + 0.5) as u8;
     let p = level(f64::from(saturation));
     let q = level(f64::from(saturation * part));
     let t = level(f64::from(saturation) * (1.0 - f64::from(part)));

@@ -2,10 +2,13 @@
 
 use core::f32::consts::{FRAC_PI_4, LN_2, PI, SQRT_2};
 
-use crate::stream::threefry;
+use super::level::rounded;
+use crate::stream::threefry_lanes;
 
-/// Numbers that one block of the generator gives.
-const PER_BLOCK: usize = 8;
+/// Blocks of the generator that are computed side by side.
+const LANES: usize = 8;
+/// Pairs of numbers that these give: one for each of the four words of a block.
+const PAIRS: usize = 4 * LANES;
 
 /// Fills `out` with independent normal numbers that `key` names: number k depends on `key` and k alone.
 ///
@@ -13,13 +16,17 @@ const PER_BLOCK: usize = 8;
 /// additions, multiplications and divisions, which every machine rounds alike and which vectorise.
 #[inline(always)]
 pub(crate) fn fill_normal(key: [u64; 4], out: &mut [f32]) {
-    for (block, out) in out.chunks_mut(PER_BLOCK).enumerate() {
-        let words = threefry([block as u64, 0, 0, 0], key);
-        let mut numbers = [0.0; PER_BLOCK];
-        for (word, pair) in words.iter().zip(numbers.chunks_exact_mut(2)) {
-            let (a, b) = normal_pair((word >> 40) as u32, (*word as u32) >> 8);
-            pair[0] = a;
-            pair[1] = b;
+    for (chunk, out) in out.chunks_mut(2 * PAIRS).enumerate() {
+        let first = (chunk * LANES) as u64;
+        let counters: [u64; LANES] = core::array::from_fn(|lane| first + lane as u64);
+        let words = threefry_lanes(counters, key);
+        let words = words.as_flattened();
+        let mut numbers = [0.0; 2 * PAIRS];
+        let (cosines, sines) = numbers.split_at_mut(PAIRS);
+        for i in 0..PAIRS {
+            let word = words[i];
+            let (a, b) = normal_pair((word >> 40) as u32, (word as u32) >> 8);
+            (cosines[i], sines[i]) = (a, b);
         }
         out.copy_from_slice(&numbers[..out.len()]);
     }
@@ -29,8 +36,9 @@ pub(crate) fn fill_normal(key: [u64; 4], out: &mut [f32]) {
 #[inline(always)]
 fn normal_pair(a: u32, b: u32) -> (f32, f32) {
     const STEP: f32 = 1.0 / (1 << 24) as f32;
-    let radius = (-2.0 * ln((a + 1) as f32 * STEP)).max(0.0).sqrt();
-    let (sine, cosine) = turn(b as f32 * STEP);
+    // 24 bits fit into a signed number, which converts faster.
+    let radius = (-2.0 * ln((a as i32 + 1) as f32 * STEP)).max(0.0).sqrt();
+    let (sine, cosine) = turn(b as i32 as f32 * STEP);
     (radius * cosine, radius * sine)
 }
 
@@ -53,8 +61,11 @@ fn ln(x: f32) -> f32 {
 /// Sine and cosine of a part of a full turn, in [0, 1): series within an eighth of a turn, then quarters.
 #[inline(always)]
 fn turn(part: f32) -> (f32, f32) {
-    let quarter = (part * 4.0 + 0.5) as i32;
-    let x = (part - quarter as f32 * 0.25) * (2.0 * PI);
+    // Adding 2²³ leaves the nearest whole number in the lowest bits.
+    const WHOLE: f32 = (1 << 23) as f32;
+    let near = part * 4.0 + WHOLE;
+    let quarter = near.to_bits();
+    let x = (part - (near - WHOLE) * 0.25) * (2.0 * PI);
     debug_assert!(x.abs() <= FRAC_PI_4 * 1.0001);
     let square = x * x;
     let sine = x
@@ -75,8 +86,7 @@ fn turn(part: f32) -> (f32, f32) {
 /// A level with noise.
 #[inline(always)]
 pub(crate) fn noisy(level: u8, mean: f32, sigma: f32, z: f32) -> u8 {
-    let level = f32::from(level) + 255.0 * (mean + sigma * z);
-    (level.clamp(0.0, 255.0) + 0.5) as i32 as u8
+    rounded(f32::from(level) + 255.0 * (mean + sigma * z))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Maps of levels.
 
+use super::level::{truncated, truncated_f64};
 use crate::plan::PointOp;
 
 /// What each level becomes.
@@ -44,7 +45,7 @@ pub(crate) fn compose(first: &Table, next: &Table) -> Table {
 pub(crate) fn blend(degenerate: u8, level: u8, factor: f32) -> u8 {
     let (degenerate, level) = (i32::from(degenerate), i32::from(level));
     let blended = degenerate as f32 + factor * (level - degenerate) as f32;
-    blended.clamp(0.0, 255.0) as i32 as u8
+    truncated(blended)
 }
 
 /// The luminance of a colour: ITU-R 601-2 weights in 16 bits, rounded.
@@ -60,7 +61,12 @@ pub(crate) fn auto_contrast(low: u8, high: u8) -> Table {
     }
     let scale = 255.0 / f64::from(high - low);
     let offset = f64::from(low) * -scale;
-    core::array::from_fn(|level| (level as f64 * scale + offset).clamp(0.0, 255.0) as u8)
+    let mut table = [0; 256];
+    for (level, out) in table.iter_mut().enumerate() {
+        let stretched = f64::from(level as i32) * scale + offset;
+        *out = truncated_f64(stretched.clamp(0.0, 255.0));
+    }
+    table
 }
 
 /// Makes levels of these frequencies about equally frequent.
@@ -73,16 +79,30 @@ pub(crate) fn equalize(histogram: &[u32; 256]) -> Table {
     if step == 0 {
         return identity();
     }
-    let mut below = step / 2;
-    // A multiplication by the reciprocal and one correction are cheaper than 256 divisions.
-    let reciprocal = 1.0 / step as f64;
-    core::array::from_fn(|level| {
-        let mut share = (below as f64 * reciprocal) as u64;
-        share -= u64::from(share * step > below);
-        share += u64::from((share + 1) * step <= below);
-        below += u64::from(histogram[level]);
-        share.min(255) as u8
-    })
+    // A running sum first, then all quotients: those vectorise.
+    let mut below = [0; 256];
+    let mut sum = (step / 2) as u32;
+    for (below, count) in below.iter_mut().zip(histogram) {
+        *below = sum;
+        sum = sum.wrapping_add(*count);
+    }
+    quotients(&below, step as u32)
+}
+
+/// below / step for each level, at most 255.
+#[inline(always)]
+fn quotients(below: &[u32; 256], step: u32) -> Table {
+    // 2⁵² leaves a number's whole part in the lowest bits. The product with the reciprocal is off by less than 1.
+    const WHOLE: f64 = (1_u64 << 52) as f64;
+    let reciprocal = 1.0 / f64::from(step);
+    let mut table = [0; 256];
+    for (out, &below) in table.iter_mut().zip(below) {
+        let near = (f64::from(below) * reciprocal + WHOLE).to_bits() as u32;
+        let rest = below.wrapping_sub(near.wrapping_mul(step)) as i32;
+        let near = near.wrapping_sub(u32::from(rest < 0));
+        *out = if near > 255 { 255 } else { near as u8 };
+    }
+    table
 }
 
 /// Blends with the mean luminance, which is `sum / pixels`, rounded.

@@ -20,6 +20,7 @@ pub(super) struct Chain {
 struct Scratch {
     masks: Masks,
     indices: Vec<u32>,
+    row: warp::Row,
     floats: Vec<f32>,
     tables: Vec<Table>,
     resize: resize::Scratch,
@@ -107,7 +108,10 @@ impl<'a> Pass<'a> {
             }
             Self::Single(segment) => match segment {
                 Segment::Shift(step) => warp::shift(step, shape, input, out),
-                Segment::Warp(step) => warp::warp(step, shape, input, out, &mut scratch.indices),
+                Segment::Warp(step) => {
+                    let Scratch { indices, row, .. } = scratch;
+                    warp::warp(step, shape, input, out, indices, row);
+                }
                 Segment::Resize(step) => {
                     resize::resize(step, shape, input, out, &mut scratch.resize);
                 }

@@ -4,6 +4,7 @@ use super::isa::vectorized;
 use crate::arith::{blend, luminance, turn_hue};
 
 /// The three planes of an image.
+#[inline(always)]
 fn planes(image: &[u8]) -> [&[u8]; 3] {
     let size = image.len() / 3;
     let (red, rest) = image.split_at(size);
@@ -11,6 +12,7 @@ fn planes(image: &[u8]) -> [&[u8]; 3] {
     [red, green, blue]
 }
 
+#[inline(always)]
 fn planes_mut(image: &mut [u8]) -> [&mut [u8]; 3] {
     let size = image.len() / 3;
     let (red, rest) = image.split_at_mut(size);
@@ -23,7 +25,10 @@ vectorized! {
     pub(super) fn color(factor: f32, input: &[u8], out: &mut [u8]) {
         let [red, green, blue] = planes(input);
         let [red_out, green_out, blue_out] = planes_mut(out);
-        let n = red.len().min(green.len()).min(blue.len()).min(red_out.len()).min(green_out.len()).min(blue_out.len());
+        // Slices of one length spare the checks of every index.
+        let n = red.len();
+        let (green, blue) = (&green[..n], &blue[..n]);
+        let (red_out, green_out, blue_out) = (&mut red_out[..n], &mut green_out[..n], &mut blue_out[..n]);
         for i in 0..n {
             let (r, g, b) = (red[i], green[i], blue[i]);
             let grey = luminance([r, g, b]);
@@ -47,11 +52,16 @@ vectorized! {
     }
 }
 
-/// The hue turned by `turn` 256ths.
-pub(super) fn hue(turn: u8, input: &[u8], out: &mut [u8]) {
-    let [red, green, blue] = planes(input);
-    let [red_out, green_out, blue_out] = planes_mut(out);
-    for i in 0..red.len() {
-        [red_out[i], green_out[i], blue_out[i]] = turn_hue([red[i], green[i], blue[i]], turn);
+vectorized! {
+    /// The hue turned by `turn` 256ths.
+    pub(super) fn hue(turn: u8, input: &[u8], out: &mut [u8]) {
+        let [red, green, blue] = planes(input);
+        let [red_out, green_out, blue_out] = planes_mut(out);
+        let n = red.len();
+        let (green, blue) = (&green[..n], &blue[..n]);
+        let (red_out, green_out, blue_out) = (&mut red_out[..n], &mut green_out[..n], &mut blue_out[..n]);
+        for i in 0..n {
+            [red_out[i], green_out[i], blue_out[i]] = turn_hue([red[i], green[i], blue[i]], turn);
+        }
     }
 }

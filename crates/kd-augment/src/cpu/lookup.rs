@@ -63,10 +63,10 @@ fn lookup_avx512(table: &Table, input: &[u8], out: &mut [u8]) {
 vectorized! {
     /// The darkest and the brightest level.
     pub(super) fn extremes(plane: &[u8]) -> (u8, u8) {
-        let (mut low, mut high) = (255, 0);
-        for level in plane {
-            low = level.min(&low).to_owned();
-            high = level.max(&high).to_owned();
+        let (mut low, mut high) = (255_u8, 0_u8);
+        for &level in plane {
+            low = if level < low { level } else { low };
+            high = if level > high { level } else { high };
         }
         (low, high)
     }
@@ -109,6 +109,14 @@ vectorized! {
 vectorized! {
     /// The sum of one plane.
     pub(super) fn level_sum(plane: &[u8]) -> u64 {
-        plane.chunks(1 << 16).map(|part| part.iter().map(|level| u32::from(*level)).sum::<u32>()).map(u64::from).sum()
+        let mut sum = 0;
+        for part in plane.chunks(1 << 16) {
+            let mut levels = 0_u32;
+            for level in part {
+                levels += u32::from(*level);
+            }
+            sum += u64::from(levels);
+        }
+        sum
     }
 }

@@ -1,38 +1,12 @@
 //! Movement, one erased box and the map to floats, in one pass.
+//!
+//! In a plane without gaps between its rows a shift in x and y is one shift of the whole plane; what it carries over from one row
+//! into the next has no source and is masked. So a plane is one long loop, which vectorises whatever the width of its rows, where a
+//! loop for each row of 32 pixels would cost more than its work. Mirrored images are mirrored first, a row at a time.
 
 use super::isa::vectorized;
-use crate::affine::Affine;
+use crate::affine::{Affine, Line, unit};
 use crate::plan::{Erase, Gather, PixelBox};
-
-/// Pixels treated at a time: two vectors of floats, or half a vector of bytes.
-const BLOCK: usize = 32;
-
-/// What is kept and what is painted in the columns of a row, one byte a column, a multiple of [`BLOCK`] long.
-#[derive(Default)]
-pub(super) struct Masks {
-    /// Columns that have a source.
-    inside: Vec<u8>,
-    /// The same without those of the erased box.
-    kept: Vec<u8>,
-    /// Columns of the erased box.
-    erased: Vec<u8>,
-}
-
-impl Masks {
-    fn set(&mut self, step: &Gather, erase: Option<&Erase>, width: usize) {
-        let padded = width.next_multiple_of(BLOCK);
-        for mask in [&mut self.inside, &mut self.kept, &mut self.erased] {
-            mask.clear();
-            mask.resize(padded, 0);
-        }
-        self.inside[step.window.columns()].fill(0xFF);
-        self.kept[step.window.columns()].fill(0xFF);
-        if let Some(erase) = erase {
-            self.kept[erase.area.columns()].fill(0);
-            self.erased[erase.area.columns()].fill(0xFF);
-        }
-    }
-}
 
 /// One movement and then at most one erased box.
 #[derive(Clone, Copy)]
@@ -41,30 +15,253 @@ pub(super) struct Move<'a> {
     pub(super) erase: Option<&'a Erase>,
 }
 
-vectorized! {
-    /// To levels.
-    pub(super) fn levels(work: Move<'_>, shape: [usize; 3], input: &[u8], out: &mut [u8], masks: &mut Masks) {
-        each_block(work, shape, input, masks, |_, start, length, block| match out[start..].first_chunk_mut::<BLOCK>() {
-            Some(out) if length == BLOCK => *out = *block,
-            _ => out[start..start + length].copy_from_slice(&block[..length]),
-        });
+/// Scratch space.
+#[derive(Default)]
+pub(super) struct Masks {
+    /// 255 where a pixel of a plane has a source, else 0.
+    kept: Vec<u8>,
+    /// 255 where it is painted over, else 0.
+    erased: Vec<u8>,
+    row: Vec<u8>,
+    mirrored: Vec<u8>,
+}
+
+/// Marks the pixels of a box in a plane.
+fn mark(plane: &mut Vec<u8>, row: &mut Vec<u8>, area: PixelBox, [h, w]: [usize; 2]) {
+    plane.clear();
+    plane.resize(h * w, 0);
+    row.clear();
+    row.resize(w, 0);
+    row[area.columns()].fill(0xFF);
+    let rows = &mut plane[area.rows().start * w..area.rows().end * w];
+    // A copy of known length is a single instruction, of unknown length a call.
+    match row.first_chunk::<32>() {
+        Some(row) if w == 32 => rows.as_chunks_mut().0.fill(*row),
+        _ => {
+            for line in rows.chunks_exact_mut(w) {
+                line.copy_from_slice(row);
+            }
+        }
     }
 }
 
 vectorized! {
-    /// To floats.
-    pub(super) fn floats(
-        work: Move<'_>, shape: [usize; 3], input: &[u8], affine: &Affine, out: &mut [f32], masks: &mut Masks,
-    ) {
-        each_block(work, shape, input, masks, |channel, start, length, block| match out[start..].first_chunk_mut::<BLOCK>() {
-            Some(out) if length == BLOCK => affine.convert(channel, block, out),
-            _ => {
-                let mut floats = [0.0; BLOCK];
-                affine.convert(channel, block, &mut floats);
-                out[start..start + length].copy_from_slice(&floats[..length]);
+/// Mirrors every plane.
+fn mirror(step: &Gather, shape: [usize; 3], input: &[u8], out: &mut [u8]) {
+    let [_, h, w] = shape;
+    for (input, out) in input.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w)) {
+        for (y, out) in out.chunks_exact_mut(w).enumerate() {
+            let y = if step.mirror_y { h - 1 - y } else { y };
+            let row = &input[y * w..][..w];
+            if step.mirror_x {
+                reverse(row, out);
+            } else {
+                out.copy_from_slice(row);
             }
-        });
+        }
     }
+}
+}
+
+/// Eight pixels at a time.
+#[inline(always)]
+fn reverse(row: &[u8], out: &mut [u8]) {
+    let (words, rest) = row.as_chunks::<8>();
+    let (head, out_words) = out.as_rchunks_mut::<8>();
+    for (out, word) in out_words.iter_mut().rev().zip(words) {
+        *out = u64::from_le_bytes(*word).swap_bytes().to_le_bytes();
+    }
+    for (out, pixel) in head.iter_mut().rev().zip(rest) {
+        *out = *pixel;
+    }
+}
+
+/// What a level becomes.
+trait Sink {
+    type Pixel;
+
+    fn of(&self, level: u8) -> Self::Pixel;
+}
+
+struct Levels;
+
+impl Sink for Levels {
+    type Pixel = u8;
+
+    #[inline(always)]
+    fn of(&self, level: u8) -> u8 {
+        level
+    }
+}
+
+struct Unit;
+
+impl Sink for Unit {
+    type Pixel = f32;
+
+    #[inline(always)]
+    fn of(&self, level: u8) -> f32 {
+        unit(level)
+    }
+}
+
+impl Sink for Line {
+    type Pixel = f32;
+
+    #[inline(always)]
+    fn of(&self, level: u8) -> f32 {
+        self.at(level)
+    }
+}
+
+/// What all planes of an image have in common: pixel i of the output is pixel i + `offset` of the source.
+struct Plane<'a> {
+    offset: isize,
+    kept: &'a [u8],
+    erased: Option<&'a [u8]>,
+}
+
+impl Plane<'_> {
+    /// Works through a plane whose box is painted with `level`.
+    #[inline(always)]
+    fn run<S: Sink>(&self, sink: &S, level: u8, input: &[u8], out: &mut [S::Pixel]) {
+        let n = out.len();
+        // The pixels that would have a source, were the plane endless; none of the others has one.
+        let start = self.offset.saturating_neg().clamp(0, n as isize) as usize;
+        let end = (n as isize)
+            .saturating_sub(self.offset)
+            .clamp(0, n as isize) as usize;
+        let (start, end) = if start < end { (start, end) } else { (n, n) };
+        let source = match start < end {
+            true => &input[(start as isize + self.offset) as usize..],
+            false => input,
+        };
+        let kept = &self.kept[start..end];
+        let source = &source[..end - start];
+        match self.erased {
+            None => {
+                let zero = |out: &mut [S::Pixel]| out.iter_mut().for_each(|out| *out = sink.of(0));
+                zero(&mut out[..start]);
+                zero(&mut out[end..]);
+                let out = &mut out[start..end];
+                for i in 0..out.len() {
+                    out[i] = sink.of(source[i] & kept[i]);
+                }
+            }
+            Some(erased) => {
+                for (out, erased) in out[..start].iter_mut().zip(erased) {
+                    *out = sink.of(erased & level);
+                }
+                for (out, erased) in out[end..].iter_mut().zip(&erased[end..]) {
+                    *out = sink.of(erased & level);
+                }
+                let (out, erased) = (&mut out[start..end], &erased[start..end]);
+                for i in 0..out.len() {
+                    let e = erased[i];
+                    out[i] = sink.of((source[i] & kept[i] & !e) | (e & level));
+                }
+            }
+        }
+    }
+}
+
+vectorized! {
+    fn level_plane(plane: &Plane<'_>, level: u8, input: &[u8], out: &mut [u8]) {
+        plane.run(&Levels, level, input, out);
+    }
+}
+
+vectorized! {
+    fn unit_plane(plane: &Plane<'_>, level: u8, input: &[u8], out: &mut [f32]) {
+        plane.run(&Unit, level, input, out);
+    }
+}
+
+vectorized! {
+    fn line_plane(plane: &Plane<'_>, line: &Line, level: u8, input: &[u8], out: &mut [f32]) {
+        plane.run(line, level, input, out);
+    }
+}
+
+/// Calls `work` with each channel, its plane and the level of its box.
+fn each_plane<T>(
+    Move { step, erase }: Move<'_>,
+    shape: [usize; 3],
+    input: &[u8],
+    out: &mut [T],
+    masks: &mut Masks,
+    work: impl Fn(usize, &Plane<'_>, u8, &[u8], &mut [T]),
+) {
+    let [_, h, w] = shape;
+    let mut input = input;
+    let (mut dx, mut dy) = (step.dx as isize, step.dy as isize);
+    if step.mirror_x || step.mirror_y {
+        masks.mirrored.resize(input.len(), 0);
+        mirror(step, shape, input, &mut masks.mirrored);
+        input = &masks.mirrored;
+        if step.mirror_x {
+            dx = w as isize - 1 - dx;
+        }
+        if step.mirror_y {
+            dy = h as isize - 1 - dy;
+        }
+    }
+    mark(&mut masks.kept, &mut masks.row, step.window, [h, w]);
+    if let Some(erase) = erase {
+        mark(&mut masks.erased, &mut masks.row, erase.area, [h, w]);
+    }
+    let plane = Plane {
+        offset: dy.saturating_mul(w as isize).saturating_add(dx),
+        kept: &masks.kept,
+        erased: erase.map(|_| &masks.erased[..]),
+    };
+    let planes = input.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w));
+    for (channel, (input, out)) in planes.enumerate() {
+        let level = erase.map_or(0, |erase| erase.fill.level(channel));
+        work(channel, &plane, level, input, out);
+    }
+}
+
+/// To levels.
+pub(super) fn levels(
+    work: Move<'_>,
+    shape: [usize; 3],
+    input: &[u8],
+    out: &mut [u8],
+    masks: &mut Masks,
+) {
+    each_plane(
+        work,
+        shape,
+        input,
+        out,
+        masks,
+        |_, plane, level, input, out| {
+            level_plane(plane, level, input, out);
+        },
+    );
+}
+
+/// To floats.
+pub(super) fn floats(
+    work: Move<'_>,
+    shape: [usize; 3],
+    input: &[u8],
+    affine: &Affine,
+    out: &mut [f32],
+    masks: &mut Masks,
+) {
+    each_plane(
+        work,
+        shape,
+        input,
+        out,
+        masks,
+        |channel, plane, level, input, out| match affine.line(channel) {
+            None => unit_plane(plane, level, input, out),
+            Some(line) => line_plane(plane, &line, level, input, out),
+        },
+    );
 }
 
 vectorized! {
@@ -74,98 +271,6 @@ vectorized! {
         let planes = image.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w));
         for (channel, (levels, out)) in planes.enumerate() {
             affine.convert(channel, levels, out);
-        }
-    }
-}
-
-/// Calls `put` with the channel, the position in the image, the length and the pixels of every block of every row.
-#[inline(always)]
-fn each_block(
-    work: Move<'_>,
-    [c, h, w]: [usize; 3],
-    input: &[u8],
-    masks: &mut Masks,
-    mut put: impl FnMut(usize, usize, usize, &[u8; BLOCK]),
-) {
-    let Move { step, erase } = work;
-    masks.set(step, erase, w);
-    let erased_rows = erase.map_or(PixelBox::EMPTY, |erase| erase.area).rows();
-    let rows = step.window.rows();
-    for channel in 0..c {
-        let level = erase.map_or(0, |erase| erase.fill.level(channel));
-        for y in 0..h {
-            let erases = erased_rows.contains(&y);
-            let kept = match (rows.contains(&y), erases) {
-                (false, _) => None,
-                (true, false) => Some(&masks.inside),
-                (true, true) => Some(&masks.kept),
-            };
-            let source = kept.map(|kept| {
-                let (_, source_y) = step.source(0, y);
-                (((channel * h + source_y) * w) as isize, kept)
-            });
-            for x in (0..w).step_by(BLOCK) {
-                let mut block = match source {
-                    None => [0; BLOCK],
-                    Some((row, kept)) => {
-                        let (x, dx) = (x as isize, step.dx as isize);
-                        let mut block = match step.mirror_x {
-                            false => load(input, row + dx + x),
-                            true => {
-                                let mut block = load(input, row + dx - x - (BLOCK as isize - 1));
-                                block.reverse();
-                                block
-                            }
-                        };
-                        mask(&mut block, kept, x as usize);
-                        block
-                    }
-                };
-                if erases {
-                    paint(&mut block, &masks.erased, x, level);
-                }
-                put(channel, (channel * h + y) * w + x, BLOCK.min(w - x), &block);
-            }
-        }
-    }
-}
-
-/// The pixels from `start` on; what lies outside is 0, and masked by whoever asks.
-#[inline(always)]
-fn load(input: &[u8], start: isize) -> [u8; BLOCK] {
-    let whole = usize::try_from(start)
-        .ok()
-        .and_then(|start| input.get(start..))
-        .and_then(|rest| rest.first_chunk::<BLOCK>());
-    match whole {
-        Some(block) => *block,
-        None => partial(input, start),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn partial(input: &[u8], start: isize) -> [u8; BLOCK] {
-    core::array::from_fn(|i| {
-        let at = usize::try_from(start + i as isize).ok();
-        at.and_then(|at| input.get(at)).copied().unwrap_or(0)
-    })
-}
-
-#[inline(always)]
-fn mask(block: &mut [u8; BLOCK], kept: &[u8], x: usize) {
-    if let Some(kept) = kept[x..].first_chunk::<BLOCK>() {
-        for (pixel, kept) in block.iter_mut().zip(kept) {
-            *pixel &= kept;
-        }
-    }
-}
-
-#[inline(always)]
-fn paint(block: &mut [u8; BLOCK], erased: &[u8], x: usize, level: u8) {
-    if let Some(erased) = erased[x..].first_chunk::<BLOCK>() {
-        for (pixel, erased) in block.iter_mut().zip(erased) {
-            *pixel = (*pixel & !erased) | (erased & level);
         }
     }
 }

@@ -1,22 +1,24 @@
 //! Affine resampling.
 
 use super::isa::vectorized;
+use crate::arith::truncated_f64;
 use crate::plan::{Border, Interpolation, Shift, Warp};
 
 /// Marks an output pixel whose source lies outside.
 const OUTSIDE: u32 = u32::MAX;
 
-/// `indices` is scratch space.
+/// `indices` and `row` are scratch space.
 pub(super) fn warp(
     step: &Warp,
     shape: [usize; 3],
     input: &[u8],
     out: &mut [u8],
     indices: &mut Vec<u32>,
+    row: &mut Row,
 ) {
     match step.interpolation {
         Interpolation::Nearest => nearest(step, shape, input, out, indices),
-        Interpolation::Bilinear => bilinear(step, shape, input, out),
+        Interpolation::Bilinear => bilinear(step, shape, input, out, row),
     }
 }
 
@@ -73,7 +75,10 @@ fn nearest(
     for (channel, (input, out)) in planes.enumerate() {
         let fill = step.fill.level(channel);
         for (out, index) in out.iter_mut().zip(indices.iter()) {
-            *out = input.get(*index as usize).copied().unwrap_or(fill);
+            *out = match input.get(*index as usize) {
+                Some(level) => *level,
+                None => fill,
+            };
         }
     }
 }
@@ -123,10 +128,10 @@ vectorized! {
     fn small_sources(origin: [i32; 2], right: [i32; 2], down: [i32; 2], size: [usize; 2], indices: &mut [u32]) {
         let [h, w] = size;
         for (y, row) in indices.chunks_exact_mut(w).enumerate() {
-            let start = [0, 1].map(|axis| origin[axis] + down[axis] * y as i32);
+            let (start_x, start_y) = (origin[0] + down[0] * y as i32, origin[1] + down[1] * y as i32);
             for (x, index) in row.iter_mut().enumerate() {
-                let sx = (start[0] + right[0] * x as i32) >> 16;
-                let sy = (start[1] + right[1] * x as i32) >> 16;
+                let sx = (start_x + right[0] * x as i32) >> 16;
+                let sy = (start_y + right[1] * x as i32) >> 16;
                 // Below 0 is far above the size without its sign.
                 let inside = (sx as u32) < w as u32 && (sy as u32) < h as u32;
                 *index = if inside { (sy * w as i32 + sx) as u32 } else { OUTSIDE };
@@ -158,41 +163,93 @@ fn sheared_rows(step: &Warp, fixed: &Fixed, [h, w]: [usize; 2], input: &[u8], ou
     }
 }
 
+/// Memory for the pixels of a row under bilinear interpolation.
+#[derive(Default)]
+pub(super) struct Row {
+    /// Where the four neighbours of each pixel are in their plane; of none, [`OUTSIDE`].
+    at: Vec<[u32; 4]>,
+    /// How far the pixel is from the upper left one, to the right and down.
+    right: Vec<f64>,
+    down: Vec<f64>,
+    /// The levels of the four.
+    levels: [Vec<u8>; 4],
+}
+
+impl Row {
+    fn resize(&mut self, w: usize) {
+        self.at.resize(w, [OUTSIDE; 4]);
+        self.right.resize(w, 0.0);
+        self.down.resize(w, 0.0);
+        for levels in &mut self.levels {
+            levels.resize(w, 0);
+        }
+    }
+}
+
 /// Four neighbours in f64, truncated. At the border the outermost pixels are repeated.
-fn bilinear(step: &Warp, [_, h, w]: [usize; 3], input: &[u8], out: &mut [u8]) {
-    let [a, b, c, d, e, f] = step.matrix;
-    let size = h * w;
-    let channels = input.len() / size;
+fn bilinear(step: &Warp, [_, h, w]: [usize; 3], input: &[u8], out: &mut [u8], row: &mut Row) {
+    row.resize(w);
     for y in 0..h {
-        let v = y as f64 + 0.5;
-        for x in 0..w {
-            let u = x as f64 + 0.5;
-            let (sx, sy) = (a * u + b * v + c, d * u + e * v + f);
-            let inside = sx >= 0.0 && sx < w as f64 && sy >= 0.0 && sy < h as f64;
-            if !inside {
-                for channel in 0..channels {
-                    out[channel * size + y * w + x] = step.fill.level(channel);
-                }
-                continue;
-            }
-            // Above −1: truncating the sum with 1 rounds down.
-            let (sx, sy) = (sx - 0.5, sy - 0.5);
-            let (x0, y0) = ((sx + 1.0) as usize, (sy + 1.0) as usize);
-            let (dx, dy) = (sx + 1.0 - x0 as f64, sy + 1.0 - y0 as f64);
-            let (left, right) = (x0.saturating_sub(1), x0.min(w - 1));
-            let (above, below) = (y0.saturating_sub(1) * w, y0.min(h - 1) * w);
-            for channel in 0..channels {
-                let plane = &input[channel * size..][..size];
-                let row = |start: usize| {
-                    let (p, q) = (
-                        f64::from(plane[start + left]),
-                        f64::from(plane[start + right]),
-                    );
-                    p + (q - p) * dx
+        neighbours(&step.matrix, y, [h, w], row);
+        let planes = input.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w));
+        for (channel, (plane, out)) in planes.enumerate() {
+            let fill = step.fill.level(channel);
+            let [p, q, r, s] = &mut row.levels;
+            let levels = p.iter_mut().zip(q).zip(r.iter_mut().zip(s));
+            for (at, ((p, q), (r, s))) in row.at.iter().zip(levels) {
+                [*p, *q, *r, *s] = match at[0] {
+                    // Four equal levels make this level.
+                    OUTSIDE => [fill; 4],
+                    _ => [
+                        plane[at[0] as usize],
+                        plane[at[1] as usize],
+                        plane[at[2] as usize],
+                        plane[at[3] as usize],
+                    ],
                 };
-                let (first, second) = (row(above), row(below));
-                out[channel * size + y * w + x] = (first + (second - first) * dy) as i32 as u8;
             }
+            let [p, q, r, s] = &row.levels;
+            weighted([p, q, r, s], &row.right, &row.down, &mut out[y * w..][..w]);
+        }
+    }
+}
+
+/// Neighbours and distances of the pixels of row `y`.
+fn neighbours(matrix: &[f64; 6], y: usize, [h, w]: [usize; 2], row: &mut Row) {
+    let [a, b, c, d, e, f] = *matrix;
+    let v = y as f64 + 0.5;
+    let places = row.at.iter_mut().zip(&mut row.right).zip(&mut row.down);
+    for (x, ((at, right), down)) in places.enumerate() {
+        let u = x as f64 + 0.5;
+        let (sx, sy) = (a * u + b * v + c, d * u + e * v + f);
+        let inside = sx >= 0.0 && sx < w as f64 && sy >= 0.0 && sy < h as f64;
+        if !inside {
+            *at = [OUTSIDE; 4];
+            continue;
+        }
+        // Half a pixel to the upper left; the sum with 1 is above 0, so that truncating it rounds down.
+        let (sx, sy) = (sx - 0.5, sy - 0.5);
+        let (x1, y1) = ((sx + 1.0) as i32, (sy + 1.0) as i32);
+        *right = sx - f64::from(x1 - 1);
+        *down = sy - f64::from(y1 - 1);
+        let (x1, y1) = (x1 as usize, y1 as usize);
+        let (x0, x1) = (x1.saturating_sub(1), x1.min(w - 1));
+        let (y0, y1) = (y1.saturating_sub(1) * w, y1.min(h - 1) * w);
+        *at = [y0 + x0, y0 + x1, y1 + x0, y1 + x1].map(|at| at as u32);
+    }
+}
+
+vectorized! {
+    fn weighted(levels: [&[u8]; 4], right: &[f64], down: &[f64], out: &mut [u8]) {
+        let n = out.len();
+        let [p, q, r, s] = levels;
+        let (p, q, r, s) = (&p[..n], &q[..n], &r[..n], &s[..n]);
+        let (right, down) = (&right[..n], &down[..n]);
+        for i in 0..n {
+            let (p, q, r, s) = (f64::from(p[i]), f64::from(q[i]), f64::from(r[i]), f64::from(s[i]));
+            let above = p + (q - p) * right[i];
+            let below = r + (s - r) * right[i];
+            out[i] = truncated_f64(above + (below - above) * down[i]);
         }
     }
 }
