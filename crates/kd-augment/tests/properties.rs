@@ -1,9 +1,11 @@
 //! Laws that hold for every augmentation, key and batch.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod common;
+
 use kd_augment::plan::{Blend, Erase, Fill, Gather, Segment};
 use kd_augment::{
-    Affine, Augmentation, CutMix, Cutout, DrawKey, HorizontalFlip, ImagePlan, Images, Mix, MixBox,
+    Affine, Augmentation, CutMix, Cutout, DrawKey, FMix, HorizontalFlip, ImagePlan, Images, Mix, MixBox,
     Mixup, PadCrop, Pairing, ParamSharing, PixelBox, Plan, cpu,
 };
 use proptest::prelude::*;
@@ -43,23 +45,26 @@ fn sharing() -> impl Strategy<Value = ParamSharing> {
 }
 
 prop_compose! {
-    fn image_ops()(p in 0.0..=1.0_f64, pad in 0..6_usize, holes in 1..4_usize, length in 1..9_usize, level in any::<u8>(), sharing in sharing()) -> Augmentation {
-        Augmentation::identity()
+    fn image_ops()(numbers in prop::collection::vec(any::<usize>(), 0..3), p in 0.0..=1.0_f64, pad in 0..6_usize, holes in 1..4_usize, length in 1..9_usize, level in any::<u8>(), sharing in sharing()) -> Augmentation {
+        let first = Augmentation::identity()
             .with_op(PadCrop::new(pad))
             .with_op(HorizontalFlip { p })
             .with_op(Cutout { holes, length, fill: Fill::Level(level), p: 1.0 - p / 2.0 })
             .with_op(PadCrop { p, ..PadCrop::new(1) })
-            .with_sharing(sharing)
+            .with_sharing(sharing);
+        let all = common::drawn(false);
+        numbers.into_iter().fold(first, |ops, k| ops.with_op(all[k % all.len()].clone()))
     }
 }
 
 prop_compose! {
-    fn mixes()(alpha in 0.1..4.0_f64, p in 0.5..=1.0_f64, kind in 0..3, derange in any::<bool>()) -> Mix {
+    fn mixes()(alpha in 0.1..4.0_f64, p in 0.5..=1.0_f64, kind in 0..4, derange in any::<bool>()) -> Mix {
         let pairing = if derange { Pairing::Derangement } else { Pairing::Permutation };
         match kind {
-            0 => Mixup { alpha, pairing, p }.into(),
-            1 => CutMix { alpha, pairing, boxes: MixBox::Clip, p }.into(),
-            _ => CutMix { alpha, pairing, boxes: MixBox::Inside, p }.into(),
+            0 => Mixup { alpha, pairing, p, ..Mixup::default() }.into(),
+            1 => CutMix { alpha, pairing, boxes: MixBox::Clip, p, ..CutMix::default() }.into(),
+            2 => CutMix { alpha, pairing, boxes: MixBox::Inside, p, ..CutMix::default() }.into(),
+            _ => FMix { alpha, pairing, p, ..FMix::default() }.into(),
         }
     }
 }
@@ -310,7 +315,7 @@ fn plans_from_elsewhere_are_looked_at() {
     let images = Images::new(&pixels, [1, 1, 2, 2]).unwrap();
     for gather in [
         r#"{"dx":1,"dy":0,"window":{"x0":0,"y0":0,"x1":2,"y1":2}}"#,
-        r#"{"dx":-2147483648,"dy":2147483647,"mirror":true,"window":{"x0":0,"y0":0,"x1":2,"y1":2}}"#,
+        r#"{"dx":-2147483648,"dy":2147483647,"mirror_x":true,"window":{"x0":0,"y0":0,"x1":2,"y1":2}}"#,
         r#"{"dx":0,"dy":0,"window":{"x0":2,"y0":0,"x1":1,"y1":2}}"#,
     ] {
         let text = format!(

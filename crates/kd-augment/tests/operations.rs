@@ -1,0 +1,257 @@
+//! Laws of the operations: chains, identities, what is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod common;
+
+use kd_augment::plan::Segment;
+use kd_augment::{
+    Affine, AugmentError, Augmentation, ColorJitter, CutMix, DrawKey, FMix, ImageOp, Images,
+    Mixup, Padding, PadCrop, Pairing, Plan, Rotate, ShearX, TranslateX, cpu,
+};
+use proptest::prelude::*;
+
+fn augmentation(ops: &[ImageOp]) -> Augmentation {
+    ops.iter()
+        .cloned()
+        .fold(Augmentation::identity(), Augmentation::with_op)
+}
+
+fn pixels(shape: [usize; 4], seed: usize) -> Vec<u8> {
+    (0..shape.iter().product())
+        .map(|k: usize| ((k * k + k * 151 + seed * 7919) % 251) as u8)
+        .collect()
+}
+
+fn bytes(plan: &Plan, pixels: &[u8], shape: [usize; 4]) -> Vec<u8> {
+    let mut out = vec![99; pixels.len()];
+    cpu::apply_u8(plan, Images::new(pixels, shape).unwrap(), &mut out).unwrap();
+    out
+}
+
+fn sample(ops: &[ImageOp], [n, c, h, w]: [usize; 4]) -> Plan {
+    let ids: Vec<u64> = (0..n as u64).collect();
+    augmentation(ops)
+        .sample(&DrawKey::new(1), &ids, 0, [c, h, w])
+        .unwrap()
+}
+
+/// Operations of a list, by number.
+fn chosen(all: &[ImageOp], numbers: &[usize]) -> Vec<ImageOp> {
+    numbers.iter().map(|k| all[k % all.len()].clone()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// One plan of a chain gives what its operations give one after the other.
+    #[test]
+    fn a_chain_is_its_operations_in_turn(
+        numbers in prop::collection::vec(any::<usize>(), 0..7),
+        c in prop::sample::select(vec![1, 2, 3]), h in 1..12_usize, w in 1..40_usize,
+    ) {
+        let shape = [2, c, h, w];
+        let ops = chosen(&common::constant(c != 2), &numbers);
+        let mut stepwise = pixels(shape, 1);
+        let whole = bytes(&sample(&ops, shape), &stepwise, shape);
+        for op in ops {
+            let single = sample(std::slice::from_ref(&op), shape);
+            stepwise = bytes(&single, &stepwise, shape);
+        }
+        prop_assert_eq!(whole, stepwise);
+    }
+
+    /// Floats are the levels of the same plan, mapped.
+    #[test]
+    fn floats_are_levels(
+        numbers in prop::collection::vec(any::<usize>(), 0..4), c in prop::sample::select(vec![1, 3]), h in 3..9_usize, w in 3..40_usize,
+    ) {
+        let shape = [3, c, h, w];
+        let plan = sample(&chosen(&common::drawn(true), &numbers), shape);
+        let pixels = pixels(shape, 2);
+        let levels = bytes(&plan, &pixels, shape);
+        let affine = Affine::normalize(&vec![0.4; c], &vec![0.25; c]).unwrap();
+        for affine in [Affine::unit(), affine] {
+            let mut direct = vec![0.0; pixels.len()];
+            cpu::apply(&plan, Images::new(&pixels, shape).unwrap(), &mut direct, &affine).unwrap();
+            let nothing = sample(&[], shape);
+            let mut after = vec![0.0; pixels.len()];
+            cpu::apply(&nothing, Images::new(&levels, shape).unwrap(), &mut after, &affine).unwrap();
+            prop_assert_eq!(direct, after);
+        }
+    }
+}
+
+#[test]
+fn every_operation_changes_something_and_keeps_the_shape() {
+    let shape = [32, 3, 16, 16];
+    let pixels = pixels(shape, 3);
+    for op in common::drawn(true) {
+        let out = bytes(&sample(std::slice::from_ref(&op), shape), &pixels, shape);
+        assert_ne!(out, pixels, "{op:?}");
+    }
+}
+
+#[test]
+fn identity_magnitudes_change_nothing() {
+    let ops: Vec<ImageOp> = [
+        r#"{"op":"horizontal_flip","p":0}"#,
+        r#"{"op":"pad_crop","pad":0}"#,
+        r#"{"op":"pad_crop","pad":0,"padding":"reflect"}"#,
+        r#"{"op":"resize_crop","scale":1,"ratio":1}"#,
+        r#"{"op":"rotate","degrees":0}"#,
+        r#"{"op":"rotate","degrees":360,"interpolation":"bilinear"}"#,
+        r#"{"op":"shear_x","slope":0}"#,
+        r#"{"op":"shear_y","slope":0}"#,
+        r#"{"op":"translate_x","pixels":0.9,"fill":9}"#,
+        r#"{"op":"translate_y","fraction":0}"#,
+        r#"{"op":"brightness","factor":1}"#,
+        r#"{"op":"color","factor":1}"#,
+        r#"{"op":"contrast","factor":1}"#,
+        r#"{"op":"sharpness","factor":1}"#,
+        r#"{"op":"posterize","bits":8}"#,
+        r#"{"op":"solarize","threshold":256}"#,
+        r#"{"op":"hue","shift":0}"#,
+        r#"{"op":"color_jitter"}"#,
+        r#"{"op":"gaussian_noise","sigma":0}"#,
+        r#"{"op":"gaussian_blur","kernel":1}"#,
+        r#"{"op":"rand_augment","m":0,"space":[{"op":"rotate","high":30},{"op":"identity"},{"op":"posterize","low":8,"high":4}]}"#,
+        r#"{"op":"auto_augment","policy":{"sub_policies":[[{"op":"invert","p":0}]]}}"#,
+    ]
+    .iter()
+    .map(|text| serde_json::from_str(text).unwrap())
+    .collect();
+    for op in ops {
+        let plan = sample(std::slice::from_ref(&op), [4, 3, 8, 8]);
+        assert!(plan.images.is_identity(), "{op:?}");
+    }
+}
+
+#[test]
+fn affine_maps_fuse_when_asked() {
+    let chain = augmentation(&[
+        Rotate::new(20.0).into(),
+        ShearX::new(0.2).into(),
+        TranslateX::pixels(2.0).into(),
+    ]);
+    let segments = |augmentation: &Augmentation| {
+        let plan = augmentation.sample(&DrawKey::new(0), &[1], 0, [3, 32, 32]);
+        plan.unwrap().images.image(0).to_vec()
+    };
+    assert_eq!(segments(&chain).len(), 3);
+    let fused = segments(&chain.clone().with_fused_affine(true));
+    let [Segment::Warp(warp)] = fused[..] else {
+        panic!("{fused:?}")
+    };
+    // The centre's neighbourhood by hand: translate, then shear, then rotate, from the output back to the input.
+    let through = |[a, b, c, d, e, f]: [f64; 6], (x, y): (f64, f64)| {
+        (a * x + b * y + c, d * x + e * y + f)
+    };
+    let steps = segments(&chain);
+    let (Segment::Warp(rotate), Segment::Warp(shear)) = (steps[0], steps[1]) else {
+        panic!("{steps:?}")
+    };
+    let expected = through(rotate.matrix, through(shear.matrix, (10.0 - 2.0, 20.0)));
+    let found = through(warp.matrix, (10.0, 20.0));
+    assert!((expected.0 - found.0).abs() < 1e-9 && (expected.1 - found.1).abs() < 1e-9);
+}
+
+#[test]
+fn impossible_configurations_are_refused_where_they_are_built() {
+    let refusal = |text: &str| -> String {
+        let op: ImageOp = serde_json::from_str(text).unwrap();
+        augmentation(&[op]).build().unwrap_err().to_string()
+    };
+    for (text, complaint) in [
+        (
+            r#"{"op":"rotate","degrees":[-400,0]}"#,
+            "rotate.degrees is -400, but must be between -360 and 360",
+        ),
+        (
+            r#"{"op":"brightness","factor":[0.5,-1]}"#,
+            "brightness.factor is -1, but must be between 0 and 100",
+        ),
+        (
+            r#"{"op":"rand_augment","m":31}"#,
+            "rand_augment.m is 31, but must be below rand_augment.bins",
+        ),
+        (
+            r#"{"op":"gaussian_blur","kernel":4}"#,
+            "gaussian_blur.kernel is 4, but must be odd and between 1 and 511",
+        ),
+        (
+            r#"{"op":"posterize","bits":9}"#,
+            "posterize.bits is 9, but must be between 0 and 8",
+        ),
+        (
+            r#"{"op":"translate_x"}"#,
+            "exactly one of translate_x.pixels and translate_x.fraction must be given, found 0",
+        ),
+        (
+            r#"{"op":"cutout","length":8,"p":1.5}"#,
+            "cutout.p is 1.5, but must be between 0 and 1",
+        ),
+    ] {
+        assert_eq!(refusal(text), complaint);
+    }
+    let jitter = augmentation(&[ColorJitter::new(0.0, 0.0, 0.0, 0.7).into()]);
+    assert!(jitter.build().is_err());
+}
+
+#[test]
+fn images_that_do_not_suit_an_operation_are_refused() {
+    let refusal = |op: ImageOp, shape: [usize; 3]| {
+        let drawn = augmentation(&[op]).sample(&DrawKey::new(0), &[1], 0, shape);
+        drawn.unwrap_err().to_string()
+    };
+    let reflect = PadCrop::new(4).with_padding(Padding::Reflect);
+    assert_eq!(
+        refusal(reflect.into(), [3, 4, 9]),
+        "pad_crop needs images with sides above its pad where it reflects, found [3, 4, 9]"
+    );
+    let two_channels = [2, 8, 8];
+    for (op, name) in common::drawn(true)
+        .into_iter()
+        .skip(common::drawn(false).len())
+        .map(|op| (op.clone(), serde_json::to_value(&op).unwrap()["op"].clone()))
+    {
+        let message = refusal(op, two_channels);
+        let name = name.as_str().unwrap();
+        assert_eq!(
+            message,
+            format!("{name} needs images of 1 or 3 channels, found [2, 8, 8]")
+        );
+    }
+}
+
+#[test]
+fn halves_need_an_even_batch() {
+    let key = DrawKey::new(0);
+    for mix in [
+        kd_augment::Mix::from(Mixup {
+            pairing: Pairing::Halves,
+            ..Mixup::default()
+        }),
+        CutMix {
+            pairing: Pairing::Halves,
+            ..CutMix::default()
+        }
+        .into(),
+        FMix {
+            pairing: Pairing::Halves,
+            ..FMix::default()
+        }
+        .into(),
+    ] {
+        let augmentation = Augmentation::identity().with_mix(mix);
+        let even = augmentation.sample(&key, &[1, 2, 3, 4], 0, [3, 8, 8]).unwrap();
+        assert_eq!(even.mix.unwrap().partner, [2, 3, 0, 1]);
+        let odd = augmentation.sample(&key, &[1, 2, 3], 0, [3, 8, 8]);
+        assert_eq!(
+            odd,
+            Err(AugmentError::OddBatch {
+                pairing: "halves",
+                found: 3
+            })
+        );
+    }
+}
