@@ -14,11 +14,11 @@ pub(super) fn saturated(factors: &[f32], images: Tensor<4>) -> Tensor<4> {
     blended(grey, images, factors)
 }
 
-/// The luminance, `[n, 1, height, width]`: whole numbers below 2²⁴, which f32 holds exactly.
+/// The luminance, `[n, 1, height, width]`: 65536ths whose numbers stay below 2²⁴, which f32 holds exactly.
 fn luminance(images: &Tensor<4>) -> Tensor<4> {
-    let weights = host::floats(vec![19595.0, 38470.0, 7471.0], [1, 3, 1, 1], images);
-    let sum = (images.clone() * weights).sum_dim(1);
-    ((sum + 32768.0) * (1.0 / 65536.0)).floor()
+    let weights = [19595.0, 38470.0, 7471.0].map(|weight: f32| weight / 65536.0);
+    let weights = host::floats(weights.to_vec(), [1, 3, 1, 1], images);
+    ((images.clone() * weights).sum_dim(1) + 0.5).floor()
 }
 
 /// degenerate + factor · (level − degenerate), truncated and clamped; `degenerate` may have one channel for all.

@@ -6,7 +6,7 @@ use super::{colour, host};
 use crate::arith::gaussian;
 use crate::plan::{Blur, Border};
 
-/// smooth + factor · (level − smooth), a factor for each image; border pixels stay. All sums are whole numbers below 2²⁴.
+/// smooth + factor · (level − smooth), a factor for each image; border pixels stay. Every sum is exact.
 pub(super) fn sharpened(factors: &[f32], images: Tensor<4>) -> Tensor<4> {
     let [n, c, h, w] = images.dims();
     let three = |sums: Tensor<4>, dim: usize| {
@@ -17,7 +17,7 @@ pub(super) fn sharpened(factors: &[f32], images: Tensor<4>) -> Tensor<4> {
     let inner = images.clone().narrow(2, 1, h - 2).narrow(3, 1, w - 2);
     let sum = three(three(images.clone(), 2), 3) + inner.clone() * 4.0;
     // A thirteenth, rounded: the reciprocal in 16 bits.
-    let smooth = ((sum + 6.0) * 5042.0 * (1.0 / 65536.0)).floor();
+    let smooth = ((sum + 6.0) * (5042.0 / 65536.0)).floor();
     let inner = colour::blended(smooth, inner, factors);
     images.slice_assign([0..n, 0..c, 1..h - 1, 1..w - 1], inner)
 }

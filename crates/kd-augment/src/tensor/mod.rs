@@ -24,8 +24,8 @@
 //! | `Blur` | within 1 level | products of matrices in f32 |
 //! | `Noise` | exact | drawn on the host, added on the device |
 //!
-//! Exact means the same bits on every device: there is no sum whose rounding depends on its order or on whether
-//! multiplication and addition are fused. Where a step is within 1 level, a later one can widen the difference: equalizing
+//! Exact steps owe nothing to the device: no rounding depends on the order of a sum or on whether multiplication and addition
+//! are fused. Where a step is within 1 level, a later one can widen the difference: equalizing
 //! may pull two neighbouring levels far apart.
 //!
 //! Of a mix, pasting is exact. Its weighted sum agrees within 10⁻⁶ (one device fuses multiplication and addition, another

@@ -18,11 +18,12 @@ pub(super) fn stretched(steps: &[Resize], images: Tensor<4>) -> Tensor<4> {
     rounded(rows.matmul(stretched), 2)
 }
 
-/// What a fixed-point weight of 22 bits is split into: two numbers of 11 bits, whose products with levels, and sums of these,
-/// f32 holds exactly, whatever device multiplies the matrices.
+/// A fixed-point weight of 22 bits is split into two numbers of 11 bits. Their products with levels, and sums of these, are
+/// exact in f32, also on a device that multiplies matrices in TF32.
 const SPLIT: i32 = 1 << 11;
 
-/// For each range of an axis the matrix that stretches it to the whole: rows of the high parts of weights, then of the low.
+/// For each range of an axis the matrix that stretches it to the whole: rows of the high parts of weights, then of the low,
+/// in units of the high.
 fn weights(ranges: impl Iterator<Item = core::ops::Range<usize>>, size: usize) -> Vec<f32> {
     let mut taps = Taps::default();
     let mut matrices = Vec::new();
@@ -40,14 +41,15 @@ fn weights(ranges: impl Iterator<Item = core::ops::Range<usize>>, size: usize) -
             for (tap, weight) in used {
                 let at = output * size + first + tap;
                 high[at] = (weight / SPLIT) as f32;
-                low[at] = (weight % SPLIT) as f32;
+                low[at] = (weight % SPLIT) as f32 / SPLIT as f32;
             }
         }
     }
     matrices
 }
 
-/// Sums of high and of low parts, along `dim`, as levels: rounded as in fixed point.
+/// Sums of high and of low parts, along `dim`, as levels: rounded as in fixed point. Weights sum to 1, so that none lies
+/// beyond 255.
 fn rounded(sums: Tensor<4>, dim: usize) -> Tensor<4> {
     let size = sums.dims()[dim] / 2;
     let (high, low) = (
@@ -55,8 +57,5 @@ fn rounded(sums: Tensor<4>, dim: usize) -> Tensor<4> {
         sums.narrow(dim, size, size),
     );
     let split = SPLIT as f32;
-    let carried = (low * (1.0 / split)).floor();
-    ((high + carried + split / 2.0) * (1.0 / split))
-        .floor()
-        .clamp(0.0, 255.0)
+    ((high + low.floor() + split / 2.0) * (1.0 / split)).floor()
 }

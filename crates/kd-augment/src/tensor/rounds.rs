@@ -25,7 +25,7 @@ enum Kind {
     Noise,
 }
 
-const KINDS: usize = 9;
+const KINDS: usize = Kind::Noise as usize + 1;
 
 impl Kind {
     fn of(segment: &Segment) -> Self {

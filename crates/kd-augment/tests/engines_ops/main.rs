@@ -64,6 +64,7 @@ fn plan(augmentation: &Augmentation, [n, c, h, w]: [usize; 4], key: u64) -> Opti
 fn distance(plan: &Plan, shape: [usize; 4], seed: u64) -> f32 {
     let pixels = pixels(shape, seed);
     let (host, device) = (host(plan, shape, &pixels), device(plan, shape, &pixels));
+    assert!(device.iter().all(|pixel| pixel.is_finite()));
     let differences = host.iter().zip(&device).map(|(a, b)| (a - b).abs() * 255.0);
     differences.fold(0.0, f32::max)
 }
