@@ -129,12 +129,14 @@ impl Line {
     }
 }
 
-/// level / 255, correctly rounded, without a division: 1/255 is split into a short head, whose product with a level is
-/// exact, and a tail.
+/// The short head of 1/255: its product with a level is exact.
+pub(crate) const HEAD: f32 = 257.0 / 65536.0;
+/// 1/255 without its head.
+pub(crate) const TAIL: f32 = (1.0 / 255.0 - 257.0 / 65536.0) as f32;
+
+/// level / 255, correctly rounded, without a division.
 #[inline(always)]
 pub(crate) fn unit(level: u8) -> f32 {
-    const HEAD: f32 = 257.0 / 65536.0;
-    const TAIL: f32 = (1.0 / 255.0 - 257.0 / 65536.0) as f32;
     let level = f32::from(level);
     level * HEAD + level * TAIL
 }
@@ -147,7 +149,12 @@ mod tests {
     #[test]
     fn unit_is_the_correctly_rounded_quotient_of_every_level() {
         for level in 0..=u8::MAX {
-            assert_eq!(unit(level), f32::from(level) / 255.0, "{level}");
+            let expected = f32::from(level) / 255.0;
+            assert_eq!(unit(level), expected, "{level}");
+            // A device that fuses multiplication and addition gives the same.
+            let level = f32::from(level);
+            assert_eq!(level.mul_add(HEAD, level * TAIL), expected, "{level}");
+            assert_eq!(level.mul_add(TAIL, level * HEAD), expected, "{level}");
         }
     }
 

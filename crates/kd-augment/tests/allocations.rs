@@ -58,7 +58,10 @@ fn allocations(augmentation: &Augmentation, mixed: bool) -> usize {
 /// One test: a second one would allocate in between.
 #[test]
 fn a_steady_state_allocates_nothing() {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .build()
+        .unwrap();
     pool.install(|| {
         for op in common::drawn(true) {
             let augmentation = Augmentation::identity().with_op(op);

@@ -60,7 +60,9 @@ fn an_epoch_is_its_batches() {
                     .flat_map(|id| set.image(*id as usize).to_vec())
                     .collect();
                 let images = Images::new(&batch, [ids.len(), 3, 8, 8]).unwrap();
-                let plan = augmenter.sample(&key, ids, index as u64, [3, 8, 8]).unwrap();
+                let plan = augmenter
+                    .sample(&key, ids, index as u64, [3, 8, 8])
+                    .unwrap();
                 let mut out = vec![0.0; batch.len()];
                 cpu::apply(&plan, images, &mut out, &affine).unwrap();
                 expected.extend(out);
@@ -84,7 +86,14 @@ fn impossible_epochs_are_refused() {
     let mut run = |order: &[u64], batch_size: usize, length: usize| {
         let batches = cpu::Epoch { order, batch_size };
         let out = &mut out[..length];
-        cpu::epoch(&augmenter, &DrawKey::new(0), set, batches, &Affine::unit(), out)
+        cpu::epoch(
+            &augmenter,
+            &DrawKey::new(0),
+            set,
+            batches,
+            &Affine::unit(),
+            out,
+        )
     };
     assert!(run(&[1, 2], 2, 384).is_ok());
     assert!(run(&[], 2, 0).is_ok());

@@ -5,8 +5,8 @@ mod common;
 
 use kd_augment::plan::Segment;
 use kd_augment::{
-    Affine, AugmentError, Augmentation, ColorJitter, CutMix, DrawKey, FMix, ImageOp, Images,
-    Mixup, Padding, PadCrop, Pairing, Plan, Rotate, ShearX, TranslateX, cpu,
+    Affine, AugmentError, Augmentation, ColorJitter, CutMix, DrawKey, FMix, ImageOp, Images, Mixup,
+    PadCrop, Padding, Pairing, Plan, Rotate, ShearX, TranslateX, cpu,
 };
 use proptest::prelude::*;
 
@@ -83,7 +83,7 @@ proptest! {
 
 #[test]
 fn every_operation_changes_something_and_keeps_the_shape() {
-    let shape = [32, 3, 16, 16];
+    let shape = [32, 3, 32, 32];
     let pixels = pixels(shape, 3);
     for op in common::drawn(true) {
         let out = bytes(&sample(std::slice::from_ref(&op), shape), &pixels, shape);
@@ -143,9 +143,8 @@ fn affine_maps_fuse_when_asked() {
         panic!("{fused:?}")
     };
     // The centre's neighbourhood by hand: translate, then shear, then rotate, from the output back to the input.
-    let through = |[a, b, c, d, e, f]: [f64; 6], (x, y): (f64, f64)| {
-        (a * x + b * y + c, d * x + e * y + f)
-    };
+    let through =
+        |[a, b, c, d, e, f]: [f64; 6], (x, y): (f64, f64)| (a * x + b * y + c, d * x + e * y + f);
     let steps = segments(&chain);
     let (Segment::Warp(rotate), Segment::Warp(shear)) = (steps[0], steps[1]) else {
         panic!("{steps:?}")
@@ -243,7 +242,9 @@ fn halves_need_an_even_batch() {
         .into(),
     ] {
         let augmentation = Augmentation::identity().with_mix(mix);
-        let even = augmentation.sample(&key, &[1, 2, 3, 4], 0, [3, 8, 8]).unwrap();
+        let even = augmentation
+            .sample(&key, &[1, 2, 3, 4], 0, [3, 8, 8])
+            .unwrap();
         assert_eq!(even.mix.unwrap().partner, [2, 3, 0, 1]);
         let odd = augmentation.sample(&key, &[1, 2, 3], 0, [3, 8, 8]);
         assert_eq!(

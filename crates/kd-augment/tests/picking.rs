@@ -6,7 +6,7 @@ use std::cell::Cell;
 use burn::tensor::{Device, Tensor, TensorData};
 use kd_augment::{
     AugmentError, CutMix, CutMixPick, DrawKey, Mix, Mixer, Mixup, ParamSharing, PickCriterion,
-    Pool, cpu,
+    PickSize, Pool, cpu,
 };
 
 const SHAPE: [usize; 4] = [6, 1, 8, 8];
@@ -55,7 +55,7 @@ fn the_pool_is_scored_and_the_best_are_picked() {
         let mut pool = Vec::new();
         let mut made = Vec::new();
         for copy in 0..3 {
-            let plan = mixer.sample(&key.copy(copy), &IDS, 5, [8, 8]);
+            let plan = mixer.sample(&key.copy(copy), &IDS, 5, [8, 8]).unwrap();
             let mut mixed = vec![0.0; base.len()];
             cpu::mix(&plan, &base, [1, 8, 8], &mut mixed).unwrap();
             pool.extend(mixed);
@@ -155,7 +155,7 @@ fn random_picks_follow_the_key() {
 fn copies_differ_and_other_mixes_serve() {
     let pool = Pool {
         copies: 2,
-        pick: Some(12),
+        pick: PickSize::Fixed(12),
         criterion: PickCriterion::TeacherEntropy,
     };
     let mixer = Mixer::new(Mix::from(Mixup::default()), ParamSharing::Batch).unwrap();
@@ -234,8 +234,67 @@ fn recipes() {
     let text = "sharing = 'batch'\ncutmix = { boxes = 'inside' }\npool = { copies = 3, criterion = { by = 'random' } }";
     let read: CutMixPick = toml::from_str(text).unwrap();
     assert_eq!(read.sharing, ParamSharing::Batch);
-    assert_eq!((read.pool.copies, read.pool.pick), (3, None));
+    assert_eq!((read.pool.copies, read.pool.pick), (3, PickSize::Batch));
     assert_eq!(read.pool.criterion, PickCriterion::Random);
     assert_eq!(toml::from_str::<CutMixPick>("").unwrap(), CutMixPick::new());
     assert!(toml::from_str::<CutMixPick>("copies = 3").is_err());
+}
+
+/// What is picked is worth more than the pool; the same pool picked twice overlaps as its indices say.
+#[test]
+fn the_ratio_and_the_overlap_come_out_as_numbers() {
+    let key = DrawKey::new(3);
+    let pick = |criterion| {
+        let pick = CutMixPick::new().with_criterion(criterion);
+        let student = |images: Tensor<4>| network(images) * 0.5;
+        pick.pick_with_student(base(), &key, &IDS, 0, network, student)
+            .unwrap()
+    };
+    let divergence = PickCriterion::KlTeacherStudent { temperature: 4.0 };
+    let by_divergence = pick(divergence);
+    // By hand, from the scores of the whole pool.
+    let whole = CutMixPick::new()
+        .with_criterion(divergence)
+        .with_pick(12)
+        .pick_with_student(base(), &key, &IDS, 0, network, |images| {
+            network(images) * 0.5
+        })
+        .unwrap();
+    let mean = |scores: &[f32]| scores.iter().sum::<f32>() / scores.len() as f32;
+    let expected = mean(&by_divergence.scores) / mean(&whole.scores);
+    assert!((by_divergence.score_ratio - expected).abs() < 1e-5);
+    assert!(by_divergence.score_ratio > 1.0);
+    assert!((whole.score_ratio - 1.0).abs() < 1e-6);
+    let by_entropy = pick(PickCriterion::TeacherEntropy);
+    let both = by_entropy
+        .indices
+        .iter()
+        .filter(|index| by_divergence.indices.contains(index))
+        .count();
+    assert_eq!(
+        by_entropy.overlap(&by_divergence.indices),
+        both as f32 / 6.0
+    );
+    assert_eq!(by_entropy.overlap(&by_entropy.indices), 1.0);
+    assert_eq!(by_entropy.overlap(&[]), 0.0);
+}
+
+/// The reference implementation picks 64, whatever the batch.
+#[test]
+fn pick_sizes_by_name() {
+    for (text, size) in [
+        (r#""batch""#, PickSize::Batch),
+        (r#""reference""#, PickSize::Reference),
+        ("48", PickSize::Fixed(48)),
+    ] {
+        assert_eq!(serde_json::from_str::<PickSize>(text).unwrap(), size);
+        assert_eq!(serde_json::to_string(&size).unwrap(), text);
+    }
+    assert!(serde_json::from_str::<PickSize>(r#""some""#).is_err());
+    let mut pick = CutMixPick::new();
+    pick.pool.pick = PickSize::Reference;
+    let picked = pick
+        .pick(base(), &DrawKey::new(0), &IDS, 0, network)
+        .unwrap();
+    assert_eq!(picked.indices.len(), 12, "a small pool stays whole");
 }

@@ -5,8 +5,8 @@ mod common;
 
 use kd_augment::plan::{Blend, Erase, Fill, Gather, Segment};
 use kd_augment::{
-    Affine, Augmentation, CutMix, Cutout, DrawKey, FMix, HorizontalFlip, ImagePlan, Images, Mix, MixBox,
-    Mixup, PadCrop, Pairing, ParamSharing, PixelBox, Plan, cpu,
+    Affine, Augmentation, CutMix, Cutout, DrawKey, FMix, HorizontalFlip, ImagePlan, Images, Mix,
+    MixBox, Mixup, PadCrop, Pairing, ParamSharing, PixelBox, Plan, cpu,
 };
 use proptest::prelude::*;
 

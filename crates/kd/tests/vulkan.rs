@@ -13,7 +13,10 @@ use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::TensorData;
 use burn::tensor::activation::relu;
 use burn::tensor::module::adaptive_avg_pool2d;
-use kd::augment::{Affine, Images, cpu, tensor};
+use kd::augment::{
+    Affine, ColorJitter, GaussianBlur, GaussianNoise, Images, Interpolation, RandAugment,
+    ResizeCrop, Rotate, cpu, tensor,
+};
 use kd::models::init;
 use kd::prelude::*;
 
@@ -83,6 +86,64 @@ fn an_augmentation_plan() {
     let input = Tensor::<4>::from_data(TensorData::new(unit, shape), &vulkan);
     let found = tensor::apply(&plan, input, &Affine::unit()).unwrap();
     assert_close(&numbers(found), &expected, "pixels");
+}
+
+/// The pixels of both engines.
+fn augmented(augmentation: &Augmentation) -> (Vec<f32>, Vec<f32>) {
+    let (_, vulkan) = devices();
+    let shape = [8, 3, 8, 8];
+    let pixels: Vec<u8> = (0..8 * 3 * 64).map(|i| (i * i * 37 % 251) as u8).collect();
+    let images = Images::new(&pixels, shape).unwrap();
+    let plan = augmentation
+        .sample(&DrawKey::new(3), &[0, 1, 2, 3, 4, 5, 6, 7], 0, [3, 8, 8])
+        .unwrap();
+    let mut expected = vec![0.0; pixels.len()];
+    cpu::apply(&plan, images, &mut expected, &Affine::unit()).unwrap();
+    let unit: Vec<f32> = pixels.iter().map(|p| f32::from(*p) / 255.0).collect();
+    let input = Tensor::<4>::from_data(TensorData::new(unit, shape), &vulkan);
+    let found = tensor::apply(&plan, input, &Affine::unit()).unwrap();
+    (numbers(found), expected)
+}
+
+/// Operations that give the same bits on every device, for images whose lists differ.
+#[test]
+fn exact_operations() {
+    let augmentation = Augmentation::crop_flip(2)
+        .with_op(ColorJitter::new(0.4, 0.4, 0.4, 0.1))
+        .with_op(RandAugment::new(3, 9))
+        .with_op(GaussianNoise::new(0.05));
+    let (found, expected) = augmented(&augmentation);
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn rotated_between_pixels() {
+    let rotate = Rotate {
+        interpolation: Interpolation::Bilinear,
+        ..Rotate::new(-30.0..=30.0)
+    };
+    let (found, expected) = augmented(&Augmentation::identity().with_op(rotate));
+    assert_within_a_level(&found, &expected);
+}
+
+#[test]
+#[ignore = "the compiler of Mesa 22's software driver crashes on matrix products; run it on a GPU with --ignored"]
+fn operations_by_matrix_products() {
+    let resize = ResizeCrop {
+        interpolation: Interpolation::Bilinear,
+        ..ResizeCrop::default()
+    };
+    let (found, expected) = augmented(&Augmentation::identity().with_op(resize));
+    assert_eq!(found, expected);
+    let (found, expected) = augmented(&Augmentation::identity().with_op(GaussianBlur::new(5)));
+    assert_within_a_level(&found, &expected);
+}
+
+fn assert_within_a_level(found: &[f32], expected: &[f32]) {
+    for (found, expected) in found.iter().zip(expected) {
+        let levels = (found - expected).abs() * 255.0;
+        assert!(levels <= 1.001, "{found}, expected {expected}");
+    }
 }
 
 /// A classifier of convolutions alone: no matrix product.

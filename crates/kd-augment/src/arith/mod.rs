@@ -15,6 +15,3 @@ pub(crate) use resample::{Taps, nearest_indices};
 pub(crate) use table::{
     Table, auto_contrast, blend, contrast, equalize, identity, luminance, point,
 };
-
-#[cfg(test)]
-pub(crate) use table::compose;

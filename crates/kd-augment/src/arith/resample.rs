@@ -48,12 +48,6 @@ impl Taps {
         let weights = &self.weights[output * self.per_output..][..self.per_output];
         (self.starts[output] as usize, weights)
     }
-
-    /// Weights of each output position.
-    #[inline]
-    pub(crate) fn per_output(&self) -> usize {
-        self.per_output
-    }
 }
 
 /// For each of `size` output positions the nearest of `first..first + length`. The position is accumulated in f64, which

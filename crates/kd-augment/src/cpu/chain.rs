@@ -137,7 +137,7 @@ fn single(erased: &[Segment]) -> Option<&Erase> {
 }
 
 /// The maps of levels of a pass: one for all channels, or one for each.
-fn tables(
+pub(crate) fn tables(
     adaptive: Option<Adaptive>,
     points: &[Segment],
     channels: usize,

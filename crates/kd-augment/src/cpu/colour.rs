@@ -54,7 +54,7 @@ vectorized! {
 
 vectorized! {
     /// The hue turned by `turn` 256ths.
-    pub(super) fn hue(turn: u8, input: &[u8], out: &mut [u8]) {
+    pub(crate) fn hue(turn: u8, input: &[u8], out: &mut [u8]) {
         let [red, green, blue] = planes(input);
         let [red_out, green_out, blue_out] = planes_mut(out);
         let n = red.len();

@@ -32,6 +32,8 @@ use crate::images::{Images, elements};
 use crate::plan::{ImagePlan, MixPlan, Plan};
 use chain::Chain;
 
+pub(crate) use chain::tables;
+pub(crate) use colour::hue;
 pub use epoch::{Epoch, epoch};
 pub(crate) use warp::nearest_source;
 
