@@ -1,11 +1,13 @@
 //! Which augmentation is good to distil with? Ask the teacher, before any student is trained.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use kd::augment::Preset;
 use kd::prelude::*;
-use kd::train::{RankConfig, Scheme};
-use kd_examples::{CommonOptions, NetworkOptions, start, write_page};
+use kd::train::{RankConfig, Scheme, rank_augmentations_with_student};
+use kd_examples::{CommonOptions, NetworkOptions, Sets, start, write_page};
 use serde_json::{Value, json};
 
 /// Which augmentation is good to distil with? T. stddev of each, from the teacher alone: the lower, the better
@@ -20,10 +22,16 @@ How it works:
   top of it; `identity` is the standard view twice. --form plain takes the scheme alone, on the images as they are.
 
 Schemes:
-  identity, flip, crop_flip, cutout, mixup, cutmix, cutmix_pick
+  identity, flip, crop_flip, cutout, auto_augment, mixup, cutmix, cutmix_pick_student, cutmix_pick
+      the nine of the published comparison, which are the default; parameters follow the size and the classes of the images
+  rand_augment, trivial_augment_wide, fmix, cutmix_pick_kl, cutmix_pick_random
+      further ones; --schemes all takes every one
+
+  cutmix_pick picks by the teacher's entropy. cutmix_pick_student and cutmix_pick_kl look at a trained student as well:
+  give --student-weights, or their rows say why they are missing.
 
 Example:
-  rank_augmentations --data DIR --arch resnet20 --weights resnet20.th --means 64")]
+  rank_augmentations --data DIR --arch resnet56 --weights resnet56.th --student-weights resnet20.th --means 64")]
 struct Options {
     #[command(flatten)]
     teacher: NetworkOptions,
@@ -36,7 +44,15 @@ struct Options {
     #[arg(long, default_value_t = 64, value_name = "N")]
     batch_size: usize,
 
-    /// Only these schemes
+    /// Weights of a trained student, for the schemes that pick by what it says
+    #[arg(long, value_name = "FILE")]
+    student_weights: Option<PathBuf>,
+
+    /// Architecture of the student; not needed for files that name theirs
+    #[arg(long, value_name = "NAME", requires = "student_weights")]
+    student_arch: Option<Architecture>,
+
+    /// Only these schemes, or `all`
     #[arg(long, value_delimiter = ',', value_name = "NAME,NAME…")]
     schemes: Vec<String>,
 
@@ -76,9 +92,10 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> anyhow::Result<Value> {
     let device = default_device()?;
-    let config = config(options)?;
     let sets = options.common.sets()?;
+    let config = config(options, &sets)?;
     let teacher = options.teacher.restore(&sets, &device)?;
+    let student = student(options, &sets, &device)?;
     eprintln!(
         "{} on {} training images of {}: {} schemes, {} means each",
         teacher.architecture(),
@@ -87,7 +104,13 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         config.schemes.len(),
         config.means
     );
-    let report = rank_augmentations(&teacher, &sets.train, &config, &Progress::Auto)?;
+    let (train, progress) = (&sets.train, &Progress::Auto);
+    let report = match &student {
+        Some(student) => {
+            rank_augmentations_with_student(&teacher, student, train, &config, progress)
+        }
+        None => rank_augmentations(&teacher, train, &config, progress),
+    }?;
     if !options.common.json {
         println!("{report}");
     }
@@ -110,6 +133,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     value["example"] = json!("rank_augmentations");
     value["data"] = json!(sets.name);
     value["teacher"] = json!(teacher.architecture());
+    value["student"] = json!(student.map(|student| student.architecture().to_string()));
     value["form"] = json!(
         options
             .form
@@ -120,11 +144,28 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     Ok(value)
 }
 
-fn config(options: &Options) -> anyhow::Result<RankConfig> {
+fn student(options: &Options, sets: &Sets, device: &Device) -> anyhow::Result<Option<Classifier>> {
+    let student = options
+        .student_weights
+        .clone()
+        .map(|weights| NetworkOptions {
+            arch: options.student_arch,
+            weights,
+            statistics: None,
+        });
+    student
+        .map(|student| student.restore(sets, device))
+        .transpose()
+}
+
+fn config(options: &Options, sets: &Sets) -> anyhow::Result<RankConfig> {
+    let [_, height, width] = sets.train.shape();
+    let preset = Preset::of(height.min(width), sets.train.classes());
     let mut config = match options.form {
-        Form::Reference => RankConfig::default(),
+        Form::Reference => RankConfig::for_data(preset),
         Form::Plain => RankConfig::plain(),
     };
+    config.schemes = Scheme::published(preset);
     config.means = options.means;
     config.batch_size = options.batch_size;
     config.seed = options.common.seed;
@@ -133,8 +174,13 @@ fn config(options: &Options) -> anyhow::Result<RankConfig> {
         Sharing::PerSample => vec![ParamSharing::PerSample],
         Sharing::Both => vec![ParamSharing::Batch, ParamSharing::PerSample],
     };
-    if !options.schemes.is_empty() {
-        let schemes = options.schemes.iter().map(|name| name.parse::<Scheme>());
+    if options.schemes == ["all"] {
+        config.schemes = Scheme::all(preset);
+    } else if !options.schemes.is_empty() {
+        let schemes = options
+            .schemes
+            .iter()
+            .map(|name| Scheme::named(name, preset));
         config.schemes = schemes.collect::<Result<_, _>>()?;
     }
     Ok(config)

@@ -210,7 +210,7 @@ def difference(a, b):
 
 def geometry(some, colours):
     """Flips, rotations, shears, translations. `some`: representative magnitudes only."""
-    ops = [{"op": "horizontal_flip"}, {"op": "vertical_flip"}]
+    ops = [{"op": "horizontal_flip", "p": 1}, {"op": "vertical_flip", "p": 1}]
     for mode in ("nearest", "bilinear"):
         for degrees in [15, -30, 90] if some else [0, 15, -30, 45.5, 90, 180, 270, 360, 7]:
             ops.append({"op": "rotate", "degrees": degrees, "interpolation": mode, "fill": 0})
@@ -267,8 +267,8 @@ CHAINS = [
     ],
     [{"op": "equalize"}, {"op": "auto_contrast"}, {"op": "sharpness", "factor": 1.8}],
     [{"op": "contrast", "factor": 0.6}, {"op": "equalize"}],
-    [{"op": "hue", "shift": -0.1}, {"op": "color", "factor": 1.6}, {"op": "horizontal_flip"}],
-    [{"op": "sharpness", "factor": 0.2}, {"op": "vertical_flip"}, {"op": "grayscale"}],
+    [{"op": "hue", "shift": -0.1}, {"op": "color", "factor": 1.6}, {"op": "horizontal_flip", "p": 1}],
+    [{"op": "sharpness", "factor": 0.2}, {"op": "vertical_flip", "p": 1}, {"op": "grayscale"}],
 ]
 
 
@@ -403,7 +403,7 @@ def applied(pictures):
 
 REAL = [
     [],
-    [{"op": "horizontal_flip"}],
+    [{"op": "horizontal_flip", "p": 1}],
     [{"op": "rotate", "degrees": -30, "interpolation": "nearest", "fill": 0}],
     [{"op": "rotate", "degrees": 13.5, "interpolation": "nearest", "fill": 128}],
     [{"op": "rotate", "degrees": 90, "interpolation": "nearest", "fill": 0}],

@@ -10,6 +10,7 @@ use crate::key::DrawKey;
 use crate::mix::{CutMix, Mix, Mixup};
 use crate::ops::{Cutout, HorizontalFlip, ImageOp, PadCrop};
 use crate::plan::Plan;
+use crate::preset::Preset;
 
 /// An augmentation: operations on each image, in order, then at most one mix.
 ///
@@ -61,8 +62,20 @@ pub enum ParamSharing {
 
 impl Augmentation {
     /// The names that [`FromStr`] and recipes know.
-    pub const SCHEMES: [&str; 6] = ["identity", "flip", "crop_flip", "cutout", "mixup", "cutmix"];
-    const KNOWN: &str = "identity, flip, crop_flip, cutout, mixup, cutmix";
+    pub const SCHEMES: [&str; 10] = [
+        "identity",
+        "flip",
+        "crop_flip",
+        "cutout",
+        "auto_augment",
+        "rand_augment",
+        "trivial_augment_wide",
+        "mixup",
+        "cutmix",
+        "fmix",
+    ];
+    pub(crate) const KNOWN: &str = "identity, flip, crop_flip, cutout, auto_augment, rand_augment, \
+                                    trivial_augment_wide, mixup, cutmix, fmix";
 
     /// Nothing changes.
     pub fn identity() -> Self {
@@ -150,23 +163,9 @@ impl Augmentation {
 impl FromStr for Augmentation {
     type Err = AugmentError;
 
-    /// A scheme by its name, with the parameters of CIFAR-10: pad 4, cutout 16.
+    /// A scheme by its name, with the parameters of CIFAR-10; [`Preset::scheme`] has those of other data.
     fn from_str(name: &str) -> Result<Self, AugmentError> {
-        Ok(match name {
-            "identity" => Self::identity(),
-            "flip" => Self::flip(),
-            "crop_flip" => Self::crop_flip(4),
-            "cutout" => Self::cutout(16),
-            "mixup" => Self::mixup(),
-            "cutmix" => Self::cutmix(),
-            _ => {
-                let found = name.to_owned();
-                return Err(AugmentError::UnknownScheme {
-                    found,
-                    known: Self::KNOWN,
-                });
-            }
-        })
+        Preset::Cifar10.scheme(name)
     }
 }
 
@@ -235,7 +234,8 @@ mod tests {
         let message = "cutmax".parse::<Augmentation>().unwrap_err().to_string();
         assert_eq!(
             message,
-            "unknown augmentation 'cutmax', expected one of: identity, flip, crop_flip, cutout, mixup, cutmix"
+            "unknown augmentation 'cutmax', expected one of: identity, flip, crop_flip, cutout, auto_augment, rand_augment, \
+             trivial_augment_wide, mixup, cutmix, fmix"
         );
     }
 

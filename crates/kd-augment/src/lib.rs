@@ -46,6 +46,7 @@ mod mix;
 mod ops;
 pub mod pick;
 pub mod plan;
+mod preset;
 mod stream;
 pub mod tensor;
 
@@ -65,3 +66,4 @@ pub use ops::{
 };
 pub use pick::{CutMixPick, PickCriterion, PickSize, Picked, Pool};
 pub use plan::{Fill, ImagePlan, Interpolation, MixPlan, PixelBox, Plan};
+pub use preset::Preset;

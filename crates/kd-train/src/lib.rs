@@ -32,7 +32,9 @@ pub use evaluation::{evaluate, logits};
 pub use log::{EpochRecord, EpochTiming, ForwardCounts, Line, TestRecord};
 pub use objective::{Loss, LossValues, MixedImages, Objective, Views};
 pub use progress::{Progress, Task};
-pub use rank::{RankConfig, RankReport, RankRow, Scheme, rank_augmentations};
+pub use rank::{
+    RankConfig, RankReport, RankRow, Scheme, rank_augmentations, rank_augmentations_with_student,
+};
 pub use recipe::{LogRecipe, OptimizerRecipe, Recipe, ScheduleRecipe};
 pub use teacher::fingerprint;
 pub use views::{MixedView, OriginalView, ViewPlan, ViewReduction, Weights};

@@ -118,7 +118,18 @@ fn the_same_seed_gives_the_same_ranking() {
     };
     assert_eq!(rank(1), rank(1));
     assert_ne!(rank(1), rank(2));
+    // Nor does it depend on which schemes stand beside it, or in which order.
+    let mut config = RankConfig::default();
+    config.schemes = schemes(&["cutmix_pick", "mixup"]);
+    config.means = 4;
+    config.batch_size = 8;
+    config.seed = 1;
+    config.standard = kd_augment::Augmentation::flip();
+    let other = rank_augmentations(&oracle(), &balanced(320), &config, &Progress::Silent);
     let rows = rank(1);
+    for row in other.unwrap().rows {
+        assert!(rows.contains(&row), "{row:?}");
+    }
     assert_eq!(rows.len(), 6);
     for sharing in rows.chunk_by(|a, b| a.sharing == b.sharing) {
         assert!(sharing.is_sorted_by(|a, b| a.result.value <= b.result.value));

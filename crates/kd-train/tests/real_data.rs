@@ -11,10 +11,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
+use kd_augment::{ParamSharing, Preset};
 use kd_data::{ImageSet, Split, cifar10, cifar10h};
 use kd_models::weights::{self, WeightFile};
 use kd_models::{Architecture, Classifier, Classify, InputSpec, ModelConfig, Statistics};
-use kd_train::{Progress, evaluate, logits};
+use kd_train::{
+    Progress, RankConfig, Scheme, evaluate, logits, rank_augmentations,
+    rank_augmentations_with_student,
+};
 use serde_json::Value;
 
 fn main() -> ExitCode {
@@ -26,6 +30,7 @@ fn main() -> ExitCode {
         real_data::trial("resnet32_measures", |data| measures_match(data, "resnet32")),
         real_data::trial("resnet56_measures", |data| measures_match(data, "resnet56")),
         real_data::trial("another_architecture", another_architecture),
+        real_data::trial("a_student_has_its_say", a_student_has_its_say),
     ])
 }
 
@@ -104,4 +109,38 @@ fn another_architecture(data: &Path) {
         "{error}"
     );
     assert!(error.contains("layer1.3.bn1.weight"), "{error}");
+}
+
+/// ResNet-20 as the student of ResNet-56: picking by its entropy gives other images than picking by the teacher's.
+fn a_student_has_its_say(data: &Path) {
+    let set = cifar10::load(data, Split::Train).unwrap().take(320);
+    let (big, small) = (
+        teacher(data, "resnet56", &set),
+        teacher(data, "resnet20", &set),
+    );
+    let named = |name: &str| Scheme::named(name, Preset::Cifar10).unwrap();
+    let mut config = RankConfig::for_data(Preset::Cifar10);
+    config.schemes = vec![named("cutmix_pick_student"), named("cutmix_pick")];
+    config.sharing = vec![ParamSharing::PerSample];
+    config.means = 2;
+    config.batch_size = 16;
+    let quiet = &Progress::Silent;
+    let with = rank_augmentations_with_student(&big, &small, &set, &config, quiet).unwrap();
+    assert!(with.missing.is_empty());
+    let value = |name: &str| {
+        let row = with.rows.iter().find(|row| row.scheme == name).unwrap();
+        row.result.value
+    };
+    assert!(value("cutmix_pick_student") > 0.0);
+    assert_ne!(value("cutmix_pick_student"), value("cutmix_pick"));
+    let without = rank_augmentations(&big, &set, &config, quiet).unwrap();
+    assert_eq!(without.missing, ["cutmix_pick_student"]);
+    assert_eq!(without.rows.len(), 1);
+    // Whether a student is there changes nothing for the others.
+    assert_eq!(without.rows[0].result.value, value("cutmix_pick"));
+    assert!(
+        without
+            .to_string()
+            .contains("cutmix_pick_student    not measured")
+    );
 }

@@ -6,7 +6,9 @@ mod scheme;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use kd_augment::{Augmentation, Augmenter, DrawKey, Images, Mixer, ParamSharing, cpu, tensor};
+use kd_augment::{
+    Augmentation, Augmenter, DrawKey, Images, Mixer, ParamSharing, Preset, cpu, tensor,
+};
 use kd_core::divergence;
 use kd_data::{Batch, ImageSet, LoaderConfig};
 use kd_metrics::{Bootstrap, ReferenceWindow, ReferenceWindowConfig, TStddev};
@@ -53,7 +55,7 @@ pub struct RankConfig {
 impl Default for RankConfig {
     fn default() -> Self {
         Self {
-            schemes: Scheme::all(),
+            schemes: Scheme::published(Preset::Cifar10),
             sharing: vec![ParamSharing::Batch, ParamSharing::PerSample],
             means: 64,
             batch_size: 64,
@@ -66,6 +68,15 @@ impl Default for RankConfig {
 }
 
 impl RankConfig {
+    /// The published nine schemes, put on top of pad-and-crop and flip, with the parameters of this data.
+    pub fn for_data(preset: Preset) -> Self {
+        Self {
+            schemes: Scheme::published(preset),
+            standard: Augmentation::crop_flip(preset.pad()),
+            ..Self::default()
+        }
+    }
+
     /// The plain form: means over the scheme alone, on the images as they are.
     pub fn plain() -> Self {
         Self {
@@ -100,7 +111,7 @@ impl RankConfig {
 /// Measure how much a teacher's mean answer varies under each of some augmentations.
 ///
 /// The lower, the better the augmentation is expected to be for distillation. The teacher's answers on the standard view
-/// are computed once for all schemes.
+/// are computed once for all schemes. Schemes that pick by what a student says are missing, and the report says so.
 ///
 /// # Errors
 ///
@@ -112,18 +123,60 @@ pub fn rank_augmentations<T: Classify + 'static>(
     config: &RankConfig,
     progress: &Progress,
 ) -> Result<RankReport, TrainError> {
+    let device = device_of(teacher);
+    rank(&Teacher::new(teacher), None, &device, set, config, progress)
+}
+
+/// [`rank_augmentations`], with a trained student for the schemes that pick by what it says.
+///
+/// # Errors
+///
+/// Those of [`rank_augmentations`], for both networks.
+pub fn rank_augmentations_with_student<T: Classify + 'static, S: Classify + 'static>(
+    teacher: &T,
+    student: &S,
+    set: &ImageSet,
+    config: &RankConfig,
+    progress: &Progress,
+) -> Result<RankReport, TrainError> {
+    let device = device_of(teacher);
+    fits("student", student.input_spec(), "training", set)?;
+    let student = Teacher::new(student);
+    rank(
+        &Teacher::new(teacher),
+        Some(&student),
+        &device,
+        set,
+        config,
+        progress,
+    )
+}
+
+fn rank(
+    teacher: &Teacher,
+    student: Option<&Teacher>,
+    device: &Device,
+    set: &ImageSet,
+    config: &RankConfig,
+    progress: &Progress,
+) -> Result<RankReport, TrainError> {
     config.check()?;
     let started = Instant::now();
-    let device = device_of(teacher);
-    let teacher = Teacher::new(teacher);
     fits("teacher", teacher.input_spec(), "training", set)?;
     let loader = LoaderConfig::new(config.batch_size)
         .with_seed(config.seed)
         .init(set.clone())?;
     let standard = config.standard.build()?;
-    let mut candidates = candidates(config, set.classes())?;
+    let mut candidates = candidates(config, set.classes(), student.is_some())?;
+    if candidates.is_empty() {
+        return Err(TrainError::Recipe {
+            place: "schemes".into(),
+            reason: "every one of them needs a student, and there is none".into(),
+        });
+    }
     let mut asked = Asked {
-        teacher: &teacher,
+        teacher,
+        student,
         images: 0,
         seconds: 0.0,
     };
@@ -137,13 +190,13 @@ pub fn rank_augmentations<T: Classify + 'static>(
     for batch in batches.take(steps) {
         images += batch.len();
         let key = DrawKey::new(config.seed).epoch(batch.epoch);
-        let base = Base::of(&standard, &key, &batch, &device)?;
+        let base = Base::of(&standard, &key, &batch, device)?;
         let shared = match standard_needed {
             true => asked.probabilities(base.images.clone())?,
             false => Vec::new(),
         };
         for candidate in &mut candidates {
-            let rows = match candidate.logits(&base, &key, &batch, &device, &mut asked)? {
+            let rows = match candidate.logits(&base, &key, &batch, device, &mut asked)? {
                 Some(logits) => host(divergence::softmax(logits, 1.0))?,
                 None => shared.clone(),
             };
@@ -172,8 +225,13 @@ pub fn rank_augmentations<T: Classify + 'static>(
         let value = |row: &RankRow| row.result.value;
         place(a).cmp(&place(b)).then(value(a).total_cmp(&value(b)))
     });
+    let missing = config
+        .schemes
+        .iter()
+        .filter(|scheme| student.is_none() && scheme.needs_student());
     Ok(RankReport {
         rows,
+        missing: missing.map(|scheme| scheme.name.clone()).collect(),
         images_per_mean: images as f64 / config.means as f64,
         teacher_images: asked.images,
         teacher_seconds: asked.seconds,
@@ -181,9 +239,10 @@ pub fn rank_augmentations<T: Classify + 'static>(
     })
 }
 
-/// The teacher, and what it was asked.
+/// The teacher, what it was asked, and the student, if there is one.
 struct Asked<'a> {
     teacher: &'a Teacher,
+    student: Option<&'a Teacher>,
     images: u64,
     seconds: f64,
 }
@@ -248,15 +307,22 @@ enum Show {
     Pick(kd_augment::CutMixPick),
 }
 
-fn candidates(config: &RankConfig, classes: usize) -> Result<Vec<Candidate>, TrainError> {
+fn candidates(
+    config: &RankConfig,
+    classes: usize,
+    student: bool,
+) -> Result<Vec<Candidate>, TrainError> {
     let mut candidates = Vec::new();
-    for (view, scheme) in (1..).zip(&config.schemes) {
+    for scheme in &config.schemes {
+        if scheme.needs_student() && !student {
+            continue;
+        }
         for sharing in &config.sharing {
             candidates.push(Candidate {
                 show: scheme.show(*sharing)?,
                 scheme: scheme.clone(),
                 sharing: *sharing,
-                view,
+                view: scheme.view(),
                 window: config.window.init(classes)?,
                 measure: TStddev::new(classes)?,
             });
@@ -289,8 +355,16 @@ impl Candidate {
                 Some(asked.logits(tensor::mix(&plan, base.images.clone())?))
             }
             Show::Pick(pick) => {
+                let student = asked.student;
                 let teacher = |images| asked.logits(images);
-                let picked = pick.pick(base.images.clone(), &key, ids, index, teacher)?;
+                let images = base.images.clone();
+                let picked = match student {
+                    Some(student) => {
+                        let student = |images| student.forward(images);
+                        pick.pick_with_student(images, &key, ids, index, teacher, student)
+                    }
+                    None => pick.pick(images, &key, ids, index, teacher),
+                }?;
                 Some(picked.teacher_logits)
             }
         })

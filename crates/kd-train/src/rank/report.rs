@@ -14,6 +14,9 @@ use crate::progress::duration;
 pub struct RankReport {
     /// One for each scheme and sharing.
     pub rows: Vec<RankRow>,
+    /// Schemes that were asked for and pick by what a student says, without there being one.
+    #[serde(default)]
+    pub missing: Vec<String>,
     /// Augmented images behind a mean, on average: the last batch of an epoch may be short.
     pub images_per_mean: f64,
     /// Images that the teacher was asked for.
@@ -48,7 +51,7 @@ impl fmt::Display for RankReport {
         let level = self.rows.first().map_or(0.95, |row| row.result.level);
         writeln!(
             f,
-            "{:<14} {:<11} {:>10}  {:>20} {:>6}",
+            "{:<22} {:<11} {:>10}  {:>20} {:>6}",
             "scheme",
             "sharing",
             "T. stddev",
@@ -69,15 +72,22 @@ impl fmt::Display for RankReport {
             let (low, high) = result.interval;
             writeln!(
                 f,
-                "{scheme:<14} {:<11} {:>10.6}  {low:>8.6} … {high:>8.6} {:>6}",
+                "{scheme:<22} {:<11} {:>10.6}  {low:>8.6} … {high:>8.6} {:>6}",
                 sharing_name(*sharing),
                 result.value,
                 result.means
             )?;
         }
+        for scheme in &self.missing {
+            writeln!(f, "{scheme:<22} {WITHOUT_STUDENT}")?;
+        }
         Ok(())
     }
 }
+
+/// Why a scheme is missing.
+const WITHOUT_STUDENT: &str =
+    "not measured: it picks by what a trained student says, and none was given";
 
 impl RankReport {
     /// A self-contained page with the ranking.
@@ -125,6 +135,11 @@ impl RankReport {
                     .svg(figure, "The interval is a bootstrap over the means.")
                     .table(table),
             );
+        }
+        if !self.missing.is_empty() {
+            let names = self.missing.join(", ");
+            report = report
+                .section(Section::new("Missing").paragraph(format!("{names}: {WITHOUT_STUDENT}.")));
         }
         let cost = Section::new("What it took").numbers([
             (

@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use kd_augment::{Augmentation, CutMixPick, Mixer, ParamSharing};
+use kd_augment::{Augmentation, CutMixPick, Mixer, ParamSharing, PickCriterion, Preset};
 
 use super::Show;
 use crate::TrainError;
@@ -20,24 +20,88 @@ enum Kind {
 }
 
 impl Scheme {
-    /// The schemes that have a name, from the weakest to the strongest.
-    pub const NAMES: [&str; 7] = [
+    /// The nine schemes of the published comparison, from the weakest to the strongest.
+    pub const PUBLISHED: [&str; 9] = [
         "identity",
         "flip",
         "crop_flip",
         "cutout",
+        "auto_augment",
         "mixup",
         "cutmix",
+        "cutmix_pick_student",
         "cutmix_pick",
     ];
 
-    /// Every scheme that has a name.
-    pub fn all() -> Vec<Self> {
-        // The names are those that `from_str` knows; a test says so.
-        Self::NAMES
+    /// The others that have a name.
+    pub const FURTHER: [&str; 5] = [
+        "rand_augment",
+        "trivial_augment_wide",
+        "fmix",
+        "cutmix_pick_kl",
+        "cutmix_pick_random",
+    ];
+
+    /// The nine schemes of the published comparison, with the parameters of this data.
+    pub fn published(preset: Preset) -> Vec<Self> {
+        Self::of(&Self::PUBLISHED, preset)
+    }
+
+    /// Every scheme that has a name, with the parameters of this data.
+    pub fn all(preset: Preset) -> Vec<Self> {
+        let mut all = Self::published(preset);
+        all.extend(Self::of(&Self::FURTHER, preset));
+        all
+    }
+
+    fn of(names: &[&str], preset: Preset) -> Vec<Self> {
+        // The names are those that `named` knows; a test says so.
+        names
             .iter()
-            .filter_map(|name| name.parse().ok())
+            .filter_map(|name| Self::named(name, preset).ok())
             .collect()
+    }
+
+    /// A scheme by its name, with the parameters of this data.
+    ///
+    /// `cutmix_pick` picks by the teacher's entropy, `cutmix_pick_student` by the student's, `cutmix_pick_kl` by the divergence of
+    /// the student from the teacher, and `cutmix_pick_random` by chance, as a control.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Recipe`], which lists the names there are.
+    pub fn named(name: &str, preset: Preset) -> Result<Self, TrainError> {
+        let pick = |criterion| Self::cutmix_pick(name, CutMixPick::new().with_criterion(criterion));
+        Ok(match name {
+            "cutmix_pick" => pick(PickCriterion::TeacherEntropy),
+            "cutmix_pick_student" => pick(PickCriterion::StudentEntropy),
+            "cutmix_pick_kl" => pick(PickCriterion::KlTeacherStudent { temperature: 4.0 }),
+            "cutmix_pick_random" => pick(PickCriterion::Random),
+            _ => match preset.scheme(name) {
+                Ok(augmentation) => Self::augmentation(name, augmentation),
+                Err(_) => {
+                    let known = [&Self::PUBLISHED[..], &Self::FURTHER].concat().join(", ");
+                    return Err(TrainError::Recipe {
+                        place: "schemes".into(),
+                        reason: format!("unknown scheme `{name}`; known: {known}"),
+                    });
+                }
+            },
+        })
+    }
+
+    /// Whether it cannot be measured without a student.
+    pub(super) fn needs_student(&self) -> bool {
+        match &self.kind {
+            Kind::Augmentation(_) => false,
+            Kind::CutMixPick(pick) => pick.pool.criterion.needs_student(),
+        }
+    }
+
+    /// Names the draws of the scheme, wherever it stands in a list: FNV-1a of its name. 0 is the standard view's.
+    pub(super) fn view(&self) -> u32 {
+        let hash = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        self.name.bytes().fold(0x811C_9DC5, hash).max(1)
     }
 
     /// An augmentation of your own: image operations, or a mix. With both, the mix is on top of the operations.
@@ -71,23 +135,9 @@ impl Scheme {
 impl FromStr for Scheme {
     type Err = TrainError;
 
+    /// [`Scheme::named`], with the parameters of CIFAR-10.
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let scheme = match name {
-            "cutmix_pick" => Self::cutmix_pick(name, CutMixPick::new()),
-            _ => match name.parse::<Augmentation>() {
-                Ok(augmentation) => Self::augmentation(name, augmentation),
-                Err(_) => {
-                    return Err(TrainError::Recipe {
-                        place: "schemes".into(),
-                        reason: format!(
-                            "unknown scheme `{name}`; known: {}",
-                            Self::NAMES.join(", ")
-                        ),
-                    });
-                }
-            },
-        };
-        Ok(scheme)
+        Self::named(name, Preset::Cifar10)
     }
 }
 
@@ -97,7 +147,22 @@ mod tests {
 
     #[test]
     fn every_name_is_a_scheme() {
-        let names: Vec<_> = Scheme::all().into_iter().map(|s| s.name).collect();
-        assert_eq!(names, Scheme::NAMES);
+        let names: Vec<_> = Scheme::all(Preset::Cifar10)
+            .into_iter()
+            .map(|s| s.name)
+            .collect();
+        assert_eq!(names, [&Scheme::PUBLISHED[..], &Scheme::FURTHER].concat());
+    }
+
+    #[test]
+    fn no_two_schemes_share_their_draws() {
+        let mut views: Vec<_> = Scheme::all(Preset::Cifar10)
+            .iter()
+            .map(Scheme::view)
+            .collect();
+        views.sort_unstable();
+        views.dedup();
+        assert_eq!(views.len(), 14);
+        assert!(!views.contains(&0));
     }
 }
