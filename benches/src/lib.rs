@@ -11,3 +11,24 @@ pub fn batch() -> kd::data::Batch {
         _ => unreachable!("64 images are one batch of 64"),
     }
 }
+
+/// Planar u8 images with gradients, edges and noise.
+pub fn pixels([n, c, h, w]: [usize; 4]) -> Vec<u8> {
+    let mut noise = 0x2545_F491_u32;
+    let mut pixels = Vec::with_capacity(n * c * h * w);
+    for image in 0..n {
+        for channel in 0..c {
+            for y in 0..h {
+                for x in 0..w {
+                    noise ^= noise << 13;
+                    noise ^= noise >> 17;
+                    noise ^= noise << 5;
+                    let ramp = (x * (image % 7 + 1) + y * (channel + 2)) * 160 / (w * 9);
+                    let edge = usize::from((x * 3 + y * 2 + image * 5) % (w + h) < w / 2) * 60;
+                    pixels.push((ramp + edge + (noise & 15) as usize).min(255) as u8);
+                }
+            }
+        }
+    }
+    pixels
+}

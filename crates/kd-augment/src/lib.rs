@@ -9,6 +9,13 @@
 //! 3. **Apply.** Engines compute the same pixels from the same plan: [`cpu`] from u8 images, [`tensor`] on any of Burn's
 //!    devices.
 //!
+//! Operations ([`ImageOp`]) are what the field uses, with [Pillow's] pixels bit for bit and torchvision's parameters: flips, crops,
+//! rotations, shears, translations, levels, colours, filters, noise, [`Cutout`]; the policies [`AutoAugment`], [`RandAugment`] and
+//! [`TrivialAugmentWide`] as data; the mixes [`Mixup`], [`CutMix`], [`FMix`] and, for several networks, [`CutNMix`]. [`cpu::epoch`]
+//! augments a whole set in one call.
+//!
+//! [Pillow's]: https://python-pillow.github.io
+//!
 //! Mixing returns what happened and never changes a label: the teacher labels mixed images. [`pick`] chooses from a pool of
 //! mixes those on which the teacher is least certain, or the student worst.
 //!

@@ -256,3 +256,35 @@ fn halves_need_an_even_batch() {
         );
     }
 }
+
+/// A batch that no cache holds is written in another way, with the same floats.
+#[test]
+fn large_batches_are_small_ones() {
+    let shape = [30, 3, 223, 211];
+    let pixels = pixels(shape, 4);
+    let affine = Affine::normalize(&[0.4, 0.5, 0.6], &[0.25; 3]).unwrap();
+    let size = 3 * 223 * 211;
+    for text in [
+        r#"[{"op":"pad_crop","pad":28},{"op":"horizontal_flip"},{"op":"cutout","length":56}]"#,
+        r#"[{"op":"invert"}]"#,
+        "[]",
+    ] {
+        let ops: Vec<ImageOp> = serde_json::from_str(text).unwrap();
+        let plan = sample(&ops, shape);
+        let images = Images::new(&pixels, shape).unwrap();
+        for affine in [&Affine::unit(), &affine] {
+            // One float further, so that no row begins where a vector does.
+            let mut out = vec![f32::NAN; pixels.len() + 1];
+            assert!(size_of_val(&out[..]) > 16 << 20);
+            cpu::apply(&plan, images, &mut out[1..], affine).unwrap();
+            let levels = bytes(&plan, &pixels, shape);
+            let nothing = sample(&[], [1, 3, 223, 211]);
+            for (levels, out) in levels.chunks_exact(size).zip(out[1..].chunks_exact(size)) {
+                let image = Images::new(levels, [1, 3, 223, 211]).unwrap();
+                let mut expected = vec![0.0; size];
+                cpu::apply(&nothing, image, &mut expected, affine).unwrap();
+                assert!(out == expected, "{text}");
+            }
+        }
+    }
+}

@@ -44,3 +44,8 @@ pub mod prelude {
     pub use burn::module::Module;
     pub use burn::tensor::{Device, Int, Tensor};
 }
+
+/// The programs of the page on augmentation are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/augmentation.md")]
+mod augmentation_page {}

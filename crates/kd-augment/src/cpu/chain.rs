@@ -1,8 +1,7 @@
 //! The chain of one image, in u8.
 
-use super::rows::{Masks, Move};
+use super::rows::{Masks, Move, Target};
 use super::{colour, filter, lookup, noise, resize, rows, warp};
-use crate::affine::Affine;
 use crate::arith::{self, Table};
 use crate::plan::{Adaptive, Erase, Gather, Segment};
 
@@ -212,7 +211,7 @@ impl Chain {
         shape: [usize; 3],
         image: &[u8],
         segments: &[Segment],
-        affine: &Affine,
+        to: Target<'_>,
         out: &mut [f32],
     ) {
         let [_, h, w] = shape;
@@ -224,19 +223,19 @@ impl Chain {
             {
                 (head, Gather::identity(h, w), Some(erase))
             }
-            [] => return rows::convert(image, shape, affine, out),
+            [] => return rows::convert(image, shape, to, out),
             _ => {
                 return self.with_levels(shape, image, segments, |levels, _| {
-                    rows::convert(levels, shape, affine, out);
+                    rows::convert(levels, shape, to, out);
                 });
             }
         };
         let work = Move { step: &step, erase };
         if head.is_empty() {
-            return rows::floats(work, shape, image, affine, out, &mut self.scratch.masks);
+            return rows::floats(work, shape, image, to, out, &mut self.scratch.masks);
         }
         self.with_levels(shape, image, head, |levels, masks| {
-            rows::floats(work, shape, levels, affine, out, masks);
+            rows::floats(work, shape, levels, to, out, masks);
         });
     }
 

@@ -1,7 +1,7 @@
 //! Mixing one image with its partner.
 
 use super::isa::vectorized;
-use super::rows::convert;
+use super::rows::{Target, convert};
 use crate::affine::Affine;
 use crate::plan::{Blend, MixPlan, PixelBox};
 
@@ -19,7 +19,9 @@ pub(super) fn levels(
     out: &mut [f32],
 ) {
     let [_, h, w] = shape;
-    convert(own, shape, affine, out);
+    // Read again below: not past the cache.
+    let past_cache = false;
+    convert(own, shape, Target { affine, past_cache }, out);
     match &plan.blend {
         Blend::Paste(boxes) => paste_levels(boxes[i], partner, shape, affine, out),
         Blend::Mask(masks) => {

@@ -20,6 +20,7 @@ mod mix;
 mod noise;
 mod resize;
 mod rows;
+mod stream;
 mod warp;
 
 use std::cell::{Cell, RefCell};
@@ -31,11 +32,15 @@ use crate::error::AugmentError;
 use crate::images::{Images, elements};
 use crate::plan::{ImagePlan, MixPlan, Plan};
 use chain::Chain;
+use rows::Target;
 
 pub(crate) use chain::tables;
 pub(crate) use colour::hue;
 pub use epoch::{Epoch, epoch};
 pub(crate) use warp::nearest_source;
+
+/// Bytes of floats that no cache keeps until they are read.
+const LARGE: usize = 16 << 20;
 
 /// Bytes of images that a task treats at least, so that tasks outweigh their scheduling.
 const BYTES_PER_TASK: usize = 48 * 1024;
@@ -55,8 +60,10 @@ pub fn apply(
     check_length(out.len(), images.pixels().len())?;
     let shape = images.image_shape();
     let Some(mix) = &plan.mix else {
+        let past_cache = size_of_val(out) >= LARGE;
+        let to = Target { affine, past_cache };
         for_each_image(shape, out, |chain, i, out| {
-            chain.floats(shape, images.image(i), plan.images.image(i), affine, out);
+            chain.floats(shape, images.image(i), plan.images.image(i), to, out);
         });
         return Ok(());
     };

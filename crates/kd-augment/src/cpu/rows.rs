@@ -5,6 +5,7 @@
 //! loop for each row of 32 pixels would cost more than its work. Mirrored images are mirrored first, a row at a time.
 
 use super::isa::vectorized;
+use super::stream;
 use crate::affine::{Affine, Line, unit};
 use crate::plan::{Erase, Gather, PixelBox};
 
@@ -46,21 +47,21 @@ fn mark(plane: &mut Vec<u8>, row: &mut Vec<u8>, area: PixelBox, [h, w]: [usize; 
 }
 
 vectorized! {
-/// Mirrors every plane.
-fn mirror(step: &Gather, shape: [usize; 3], input: &[u8], out: &mut [u8]) {
-    let [_, h, w] = shape;
-    for (input, out) in input.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w)) {
-        for (y, out) in out.chunks_exact_mut(w).enumerate() {
-            let y = if step.mirror_y { h - 1 - y } else { y };
-            let row = &input[y * w..][..w];
-            if step.mirror_x {
-                reverse(row, out);
-            } else {
-                out.copy_from_slice(row);
+    /// Mirrors every plane.
+    fn mirror(step: &Gather, shape: [usize; 3], input: &[u8], out: &mut [u8]) {
+        let [_, h, w] = shape;
+        for (input, out) in input.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w)) {
+            for (y, out) in out.chunks_exact_mut(w).enumerate() {
+                let y = if step.mirror_y { h - 1 - y } else { y };
+                let row = &input[y * w..][..w];
+                if step.mirror_x {
+                    reverse(row, out);
+                } else {
+                    out.copy_from_slice(row);
+                }
             }
         }
     }
-}
 }
 
 /// Eight pixels at a time.
@@ -122,22 +123,22 @@ struct Plane<'a> {
 }
 
 impl Plane<'_> {
-    /// Works through a plane whose box is painted with `level`.
+    /// Writes the pixels from `base` on of a plane whose box is painted with `level`.
     #[inline(always)]
-    fn run<S: Sink>(&self, sink: &S, level: u8, input: &[u8], out: &mut [S::Pixel]) {
-        let n = out.len();
-        // The pixels that would have a source, were the plane endless; none of the others has one.
-        let start = self.offset.saturating_neg().clamp(0, n as isize) as usize;
-        let end = (n as isize)
-            .saturating_sub(self.offset)
-            .clamp(0, n as isize) as usize;
-        let (start, end) = if start < end { (start, end) } else { (n, n) };
-        let source = match start < end {
-            true => &input[(start as isize + self.offset) as usize..],
-            false => input,
+    fn run<S: Sink>(&self, sink: &S, level: u8, base: usize, input: &[u8], out: &mut [S::Pixel]) {
+        // The pixels of `out` that would have a source, were the plane endless; none of the others has one.
+        let (n, size) = (out.len() as isize, input.len() as isize);
+        let first = self.offset.saturating_add(base as isize);
+        let start = first.saturating_neg().clamp(0, n) as usize;
+        let end = size.saturating_sub(first).clamp(0, n) as usize;
+        let (start, end) = if start < end {
+            (start, end)
+        } else {
+            (n as usize, n as usize)
         };
-        let kept = &self.kept[start..end];
-        let source = &source[..end - start];
+        let from = (start as isize).saturating_add(first).clamp(0, size) as usize;
+        let source = &input[from..][..end - start];
+        let kept = &self.kept[base + start..base + end];
         match self.erased {
             None => {
                 let zero = |out: &mut [S::Pixel]| out.iter_mut().for_each(|out| *out = sink.of(0));
@@ -149,6 +150,7 @@ impl Plane<'_> {
                 }
             }
             Some(erased) => {
+                let erased = &erased[base..base + out.len()];
                 for (out, erased) in out[..start].iter_mut().zip(erased) {
                     *out = sink.of(erased & level);
                 }
@@ -167,19 +169,19 @@ impl Plane<'_> {
 
 vectorized! {
     fn level_plane(plane: &Plane<'_>, level: u8, input: &[u8], out: &mut [u8]) {
-        plane.run(&Levels, level, input, out);
+        plane.run(&Levels, level, 0, input, out);
     }
 }
 
 vectorized! {
-    fn unit_plane(plane: &Plane<'_>, level: u8, input: &[u8], out: &mut [f32]) {
-        plane.run(&Unit, level, input, out);
+    fn unit_plane(plane: &Plane<'_>, level: u8, base: usize, input: &[u8], out: &mut [f32]) {
+        plane.run(&Unit, level, base, input, out);
     }
 }
 
 vectorized! {
-    fn line_plane(plane: &Plane<'_>, line: &Line, level: u8, input: &[u8], out: &mut [f32]) {
-        plane.run(line, level, input, out);
+    fn line_plane(plane: &Plane<'_>, line: &Line, level: u8, base: usize, input: &[u8], out: &mut [f32]) {
+        plane.run(line, level, base, input, out);
     }
 }
 
@@ -242,12 +244,29 @@ pub(super) fn levels(
     );
 }
 
+/// Floats that are computed in the cache before they are written past it.
+const PART: usize = 1024;
+
+/// Calls `work` with each part of `out` and where it begins. What is large is written past the cache.
+fn in_parts(out: &mut [f32], past_cache: bool, mut work: impl FnMut(usize, &mut [f32])) {
+    if !past_cache {
+        return work(0, out);
+    }
+    let mut part = [0.0; PART];
+    for (k, out) in out.chunks_mut(PART).enumerate() {
+        let part = &mut part[..out.len()];
+        work(k * PART, part);
+        stream::copy(part, out);
+    }
+    stream::fence();
+}
+
 /// To floats.
 pub(super) fn floats(
     work: Move<'_>,
     shape: [usize; 3],
     input: &[u8],
-    affine: &Affine,
+    to: Target<'_>,
     out: &mut [f32],
     masks: &mut Masks,
 ) {
@@ -257,21 +276,38 @@ pub(super) fn floats(
         input,
         out,
         masks,
-        |channel, plane, level, input, out| match affine.line(channel) {
-            None => unit_plane(plane, level, input, out),
-            Some(line) => line_plane(plane, &line, level, input, out),
+        |channel, plane, level, input, out| {
+            let line = to.affine.line(channel);
+            in_parts(out, to.past_cache, |base, out| match &line {
+                None => unit_plane(plane, level, base, input, out),
+                Some(line) => line_plane(plane, line, level, base, input, out),
+            });
         },
     );
 }
 
+/// How floats are written.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) affine: &'a Affine,
+    /// Whether the batch is too large for the caches.
+    pub(super) past_cache: bool,
+}
+
+/// The floats of levels that stay where they are.
+pub(super) fn convert(image: &[u8], shape: [usize; 3], to: Target<'_>, out: &mut [f32]) {
+    let [_, h, w] = shape;
+    let planes = image.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w));
+    for (channel, (levels, out)) in planes.enumerate() {
+        in_parts(out, to.past_cache, |base, out| {
+            convert_plane(to.affine, channel, &levels[base..][..out.len()], out);
+        });
+    }
+}
+
 vectorized! {
-    /// The floats of levels that stay where they are.
-    pub(super) fn convert(image: &[u8], shape: [usize; 3], affine: &Affine, out: &mut [f32]) {
-        let [_, h, w] = shape;
-        let planes = image.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w));
-        for (channel, (levels, out)) in planes.enumerate() {
-            affine.convert(channel, levels, out);
-        }
+    fn convert_plane(affine: &Affine, channel: usize, levels: &[u8], out: &mut [f32]) {
+        affine.convert(channel, levels, out);
     }
 }
 
