@@ -148,6 +148,7 @@ pub(crate) fn threefry_lanes<const N: usize>(counters: [u64; N], key: [u64; 4]) 
 }
 
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "four arrays, lane by lane")]
 fn rounds<const N: usize>(counter: [[u64; N]; 4], key: [u64; 4]) -> [[u64; N]; 4] {
     let parity = key.iter().fold(PARITY, |sum, word| sum ^ word);
     let extended = [key[0], key[1], key[2], key[3], parity];

@@ -5,6 +5,8 @@
 //! torchvision (1 level).
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use kd_augment::plan::{Border, Gather, Resize, Segment, Shift};
@@ -15,12 +17,15 @@ use kd_augment::{
 };
 use serde::Deserialize;
 
+/// Operation, probability, bin.
+type NamedStep = (PolicyOp, f64, Option<usize>);
+
 #[derive(Deserialize)]
 struct Fixture {
     images: Vec<Image>,
     cases: Vec<Case>,
     regions: Vec<Region>,
-    policies: std::collections::BTreeMap<String, Vec<[(PolicyOp, f64, Option<usize>); 2]>>,
+    policies: BTreeMap<String, Vec<[NamedStep; 2]>>,
     spaces: Vec<Space>,
     applied: Vec<Applied>,
 }
