@@ -166,6 +166,32 @@ fn gradients_pass_through() {
     assert!(expected.contains(&0.0) && expected.contains(&1.0));
 }
 
+/// A tensor whose strides are not those of its shape, as a transposition leaves it, is as good as another.
+#[test]
+fn strides_do_not_matter() {
+    let shape = [4, 3, 5, 7];
+    let levels: Vec<f32> = pixels([4, 3, 7, 5])
+        .into_iter()
+        .map(|level| f32::from(level) / 255.0)
+        .collect();
+    let turned = Tensor::<4>::from_data(TensorData::new(levels, [4, 3, 7, 5]), &Device::flex())
+        .swap_dims(2, 3);
+    let straight = Tensor::<4>::from_data(turned.clone().into_data(), &Device::flex());
+    for augmentation in [
+        busy(),
+        busy()
+            .with_op(kd_augment::Rotate::new(40.0))
+            .with_mix(CutMix::default()),
+    ] {
+        let plan = plan(&augmentation, shape, 3);
+        let [turned, straight] = [&turned, &straight].map(|images| {
+            let out = tensor::apply(&plan, images.clone(), &Affine::unit()).unwrap();
+            out.into_data().try_into_vec::<f32>().unwrap()
+        });
+        assert_eq!(turned, straight);
+    }
+}
+
 #[test]
 fn misfits_are_refused() {
     let images = Tensor::<4>::ones([2, 3, 4, 4], &Device::flex());

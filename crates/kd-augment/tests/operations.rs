@@ -288,3 +288,48 @@ fn large_batches_are_small_ones() {
         }
     }
 }
+
+#[test]
+fn plans_of_every_operation_survive_serde() {
+    for op in common::drawn(true)
+        .into_iter()
+        .chain(common::constant(true))
+    {
+        let text = serde_json::to_string(&op).unwrap();
+        assert_eq!(serde_json::from_str::<ImageOp>(&text).unwrap(), op);
+        let toml = toml::to_string(&augmentation(std::slice::from_ref(&op))).unwrap();
+        assert_eq!(
+            toml::from_str::<Augmentation>(&toml).unwrap().ops,
+            [op.clone()]
+        );
+        let plan = sample(&[op], [16, 3, 9, 9]);
+        let text = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+    }
+}
+
+/// Plans that no draw produces are refused before a pixel is written.
+#[test]
+fn plans_from_elsewhere_are_looked_at() {
+    let pixels = vec![7; 27];
+    let images = Images::new(&pixels, [1, 3, 3, 3]).unwrap();
+    for segment in [
+        r#"{"shift":{"dx":3,"dy":0,"border":"reflect"}}"#,
+        r#"{"shift":{"dx":-2147483648,"dy":0,"border":"replicate"}}"#,
+        r#"{"warp":{"matrix":[1e300,0,0,0,1,0],"interpolation":"bilinear","fill":0}}"#,
+        r#"{"resize":{"area":{"x0":1,"y0":1,"x1":1,"y1":2},"interpolation":"bilinear"}}"#,
+        r#"{"resize":{"area":{"x0":0,"y0":0,"x1":4,"y1":2},"interpolation":"nearest"}}"#,
+        r#"{"point":{"brightness":-1}}"#,
+        r#"{"adapt":{"contrast":-0.5}}"#,
+        r#"{"blur":{"radius":3,"sigma":1}}"#,
+        r#"{"blur":{"radius":1,"sigma":0}}"#,
+    ] {
+        let text =
+            format!(r#"{{"images":{{"shape":[3,3,3],"segments":[{segment}],"spans":[[0,1]]}}}}"#);
+        let plan: Plan = serde_json::from_str(&text).unwrap();
+        let mut out = [1; 27];
+        let refused = cpu::apply_u8(&plan, images, &mut out);
+        assert!(refused.is_err(), "{segment}");
+        assert_eq!(out, [1; 27]);
+    }
+}

@@ -42,6 +42,12 @@ impl Taps {
         }
     }
 
+    /// First input position of every output position.
+    #[inline]
+    pub(crate) fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+
     /// First input position and weights of an output position. Weights beyond the axis are 0.
     #[inline]
     pub(crate) fn of(&self, output: usize) -> (usize, &[i32]) {

@@ -1,11 +1,10 @@
 //! Stretching a region to the size of the image.
 
 use super::isa::vectorized;
-use crate::arith::{Taps, nearest_indices};
+use crate::arith::{PRECISION, Taps, nearest_indices};
 use crate::plan::{Interpolation, Resize};
 
 const HALF: i32 = 1 << (PRECISION - 1);
-const PRECISION: u32 = 22;
 
 /// Scratch space.
 #[derive(Default)]
@@ -16,6 +15,7 @@ pub(super) struct Scratch {
     row_indices: Vec<u32>,
     /// The rows that are needed, stretched in width.
     stretched: Vec<u8>,
+    line: Line,
 }
 
 /// Columns first, then rows; levels are rounded after each.
@@ -50,7 +50,15 @@ pub(super) fn resize(
                 let input = &input[rows.start * w..rows.end * w];
                 match columns.len() == w {
                     true => scratch.stretched.copy_from_slice(input),
-                    false => stretch_columns(&scratch.columns, w, input, &mut scratch.stretched),
+                    false => {
+                        let Scratch {
+                            columns,
+                            line,
+                            stretched,
+                            ..
+                        } = scratch;
+                        stretch_columns(columns, w, input, stretched, line);
+                    }
                 }
                 match rows.len() == h {
                     true => out.copy_from_slice(&scratch.stretched),
@@ -66,17 +74,46 @@ fn round(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
 
-fn stretch_columns(taps: &Taps, w: usize, input: &[u8], out: &mut [u8]) {
-    for x in 0..w {
-        let (start, weights) = taps.of(x);
-        let length = weights.len().min(w - start);
-        let weights = &weights[..length];
-        for (row, out) in input.chunks_exact(w).zip(out.chunks_exact_mut(w)) {
-            let mut sum = HALF;
-            for (level, weight) in row[start..][..length].iter().zip(weights) {
-                sum += i32::from(*level) * weight;
+/// Memory for one row.
+#[derive(Default)]
+struct Line {
+    /// The row, and four bytes after it.
+    padded: Vec<u8>,
+    /// For each output column the four bytes from its first input column on.
+    quads: Vec<[u8; 4]>,
+    /// Weights of the first, the second and the third of them.
+    weights: [Vec<i32>; 3],
+}
+
+/// Regions lie inside the image, so that an axis is never reduced and three columns weigh in at most.
+fn stretch_columns(taps: &Taps, w: usize, input: &[u8], out: &mut [u8], line: &mut Line) {
+    for (k, weights) in line.weights.iter_mut().enumerate() {
+        weights.clear();
+        weights.extend((0..w).map(|x| taps.of(x).1.get(k).copied().unwrap_or(0)));
+    }
+    line.quads.resize(w, [0; 4]);
+    for (row, out) in input.chunks_exact(w).zip(out.chunks_exact_mut(w)) {
+        line.padded.clear();
+        line.padded.extend_from_slice(row);
+        line.padded.extend_from_slice(&[0; 4]);
+        for (quad, start) in line.quads.iter_mut().zip(taps.starts()) {
+            if let Some(bytes) = line.padded[*start as usize..].first_chunk::<4>() {
+                *quad = *bytes;
             }
-            out[x] = round(sum);
+        }
+        weigh_columns(&line.quads, &line.weights, out);
+    }
+}
+
+vectorized! {
+    fn weigh_columns(quads: &[[u8; 4]], weights: &[Vec<i32>; 3], out: &mut [u8]) {
+        let n = out.len();
+        let [a, b, c] = weights;
+        let (quads, a, b, c) = (&quads[..n], &a[..n], &b[..n], &c[..n]);
+        for i in 0..n {
+            let quad = u32::from_le_bytes(quads[i]);
+            let level = |k: u32| ((quad >> (8 * k)) & 0xFF) as i32;
+            out[i] = round(HALF + level(0) * a[i] + level(1) * b[i] + level(2) * c[i]);
         }
     }
 }

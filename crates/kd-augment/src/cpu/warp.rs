@@ -163,26 +163,31 @@ fn sheared_rows(step: &Warp, fixed: &Fixed, [h, w]: [usize; 2], input: &[u8], ou
     }
 }
 
-/// Memory for the pixels of a row under bilinear interpolation.
+/// Memory for a row under bilinear interpolation, one entry a pixel.
 #[derive(Default)]
 pub(super) struct Row {
-    /// Where the four neighbours of each pixel are in their plane; of none, [`OUTSIDE`].
-    at: Vec<[u32; 4]>,
+    /// Where the upper and the lower left one of the four neighbours are in their plane.
+    above: Vec<u32>,
+    below: Vec<u32>,
     /// How far the pixel is from the upper left one, to the right and down.
     right: Vec<f64>,
     down: Vec<f64>,
-    /// The levels of the four.
-    levels: [Vec<u8>; 4],
+    /// 255 inside the image, else 0.
+    inside: Vec<u8>,
+    /// The levels of the upper and of the lower pair.
+    upper: Vec<[u8; 2]>,
+    lower: Vec<[u8; 2]>,
 }
 
 impl Row {
     fn resize(&mut self, w: usize) {
-        self.at.resize(w, [OUTSIDE; 4]);
+        self.above.resize(w, 0);
+        self.below.resize(w, 0);
         self.right.resize(w, 0.0);
         self.down.resize(w, 0.0);
-        for levels in &mut self.levels {
-            levels.resize(w, 0);
-        }
+        self.inside.resize(w, 0);
+        self.upper.resize(w, [0; 2]);
+        self.lower.resize(w, [0; 2]);
     }
 }
 
@@ -193,63 +198,78 @@ fn bilinear(step: &Warp, [_, h, w]: [usize; 3], input: &[u8], out: &mut [u8], ro
         neighbours(&step.matrix, y, [h, w], row);
         let planes = input.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w));
         for (channel, (plane, out)) in planes.enumerate() {
-            let fill = step.fill.level(channel);
-            let [p, q, r, s] = &mut row.levels;
-            let levels = p.iter_mut().zip(q).zip(r.iter_mut().zip(s));
-            for (at, ((p, q), (r, s))) in row.at.iter().zip(levels) {
-                [*p, *q, *r, *s] = match at[0] {
-                    // Four equal levels make this level.
-                    OUTSIDE => [fill; 4],
-                    _ => [
-                        plane[at[0] as usize],
-                        plane[at[1] as usize],
-                        plane[at[2] as usize],
-                        plane[at[3] as usize],
-                    ],
-                };
+            let pairs = row.upper.iter_mut().zip(&mut row.lower);
+            for ((above, below), (upper, lower)) in row.above.iter().zip(&row.below).zip(pairs) {
+                *upper = pair(plane, *above as usize);
+                *lower = pair(plane, *below as usize);
             }
-            let [p, q, r, s] = &row.levels;
-            weighted([p, q, r, s], &row.right, &row.down, &mut out[y * w..][..w]);
+            weighted(row, step.fill.level(channel), &mut out[y * w..][..w]);
         }
     }
 }
 
-/// Neighbours and distances of the pixels of row `y`.
-fn neighbours(matrix: &[f64; 6], y: usize, [h, w]: [usize; 2], row: &mut Row) {
-    let [a, b, c, d, e, f] = *matrix;
-    let v = y as f64 + 0.5;
-    let places = row.at.iter_mut().zip(&mut row.right).zip(&mut row.down);
-    for (x, ((at, right), down)) in places.enumerate() {
-        let u = x as f64 + 0.5;
-        let (sx, sy) = (a * u + b * v + c, d * u + e * v + f);
-        let inside = sx >= 0.0 && sx < w as f64 && sy >= 0.0 && sy < h as f64;
-        if !inside {
-            *at = [OUTSIDE; 4];
-            continue;
-        }
-        // Half a pixel to the upper left; the sum with 1 is above 0, so that truncating it rounds down.
-        let (sx, sy) = (sx - 0.5, sy - 0.5);
-        let (x1, y1) = ((sx + 1.0) as i32, (sy + 1.0) as i32);
-        *right = sx - f64::from(x1 - 1);
-        *down = sy - f64::from(y1 - 1);
-        let (x1, y1) = (x1 as usize, y1 as usize);
-        let (x0, x1) = (x1.saturating_sub(1), x1.min(w - 1));
-        let (y0, y1) = (y1.saturating_sub(1) * w, y1.min(h - 1) * w);
-        *at = [y0 + x0, y0 + x1, y1 + x0, y1 + x1].map(|at| at as u32);
+/// A pixel and the one after it, which an image of one column does not have and does not need.
+#[inline(always)]
+fn pair(plane: &[u8], at: usize) -> [u8; 2] {
+    match plane[at..].first_chunk::<2>() {
+        Some(pair) => *pair,
+        None => [plane[at]; 2],
     }
 }
 
 vectorized! {
-    fn weighted(levels: [&[u8]; 4], right: &[f64], down: &[f64], out: &mut [u8]) {
+    /// Neighbours and distances of the pixels of row `y`.
+    ///
+    /// A coordinate is clamped to the centres of the outermost pixels, which repeats them. In the last column the pair is that
+    /// and the one before, at distance 1: a + (b − a) · 1 is b exactly, for levels. Rows are not exact levels any more after
+    /// that, so the last one is taken twice instead.
+    fn neighbours(matrix: &[f64; 6], y: usize, size: [usize; 2], row: &mut Row) {
+        let [h, w] = size;
+        let [a, b, c, d, e, f] = *matrix;
+        let v = y as f64 + 0.5;
+        let (width, height) = (w as f64, h as f64);
+        let last_pair = w.saturating_sub(2) as u32;
+        let (above, below) = (&mut row.above[..w], &mut row.below[..w]);
+        let (right, down, inside) = (&mut row.right[..w], &mut row.down[..w], &mut row.inside[..w]);
+        for x in 0..w {
+            let u = f64::from(x as i32) + 0.5;
+            let (sx, sy) = (a * u + b * v + c, d * u + e * v + f);
+            let within = (sx >= 0.0) & (sx < width) & (sy >= 0.0) & (sy < height);
+            let (sx, sy) = ((sx - 0.5).clamp(0.0, width - 1.0), (sy - 0.5).clamp(0.0, height - 1.0));
+            let x0 = whole(sx);
+            let x0 = if x0 > last_pair { last_pair } else { x0 };
+            let y0 = whole(sy);
+            let y1 = if y0 + 1 < h as u32 { y0 + 1 } else { y0 };
+            above[x] = y0 * w as u32 + x0;
+            below[x] = y1 * w as u32 + x0;
+            right[x] = sx - f64::from(x0 as i32);
+            down[x] = sy - f64::from(y0 as i32);
+            inside[x] = if within { 0xFF } else { 0 };
+        }
+    }
+}
+
+/// A number from 0 to 2³¹, rounded down. A cast would saturate, which does not vectorise.
+#[inline(always)]
+fn whole(value: f64) -> u32 {
+    const WHOLE: f64 = (1_u64 << 52) as f64;
+    let near = value + WHOLE;
+    let above = near - WHOLE > value;
+    (near.to_bits() as u32).wrapping_sub(u32::from(above))
+}
+
+vectorized! {
+    fn weighted(row: &Row, fill: u8, out: &mut [u8]) {
         let n = out.len();
-        let [p, q, r, s] = levels;
-        let (p, q, r, s) = (&p[..n], &q[..n], &r[..n], &s[..n]);
-        let (right, down) = (&right[..n], &down[..n]);
+        let (upper, lower) = (&row.upper[..n], &row.lower[..n]);
+        let (right, down, inside) = (&row.right[..n], &row.down[..n], &row.inside[..n]);
         for i in 0..n {
-            let (p, q, r, s) = (f64::from(p[i]), f64::from(q[i]), f64::from(r[i]), f64::from(s[i]));
+            let (p, q) = (f64::from(upper[i][0]), f64::from(upper[i][1]));
+            let (r, s) = (f64::from(lower[i][0]), f64::from(lower[i][1]));
             let above = p + (q - p) * right[i];
             let below = r + (s - r) * right[i];
-            out[i] = truncated_f64(above + (below - above) * down[i]);
+            let level = truncated_f64(above + (below - above) * down[i]);
+            out[i] = (level & inside[i]) | (fill & !inside[i]);
         }
     }
 }
