@@ -123,17 +123,10 @@ impl TryRng for Stream {
     }
 }
 
-const ROTATIONS: [(u32, u32); 8] = [
-    (14, 16),
-    (52, 57),
-    (23, 40),
-    (5, 37),
-    (25, 33),
-    (46, 12),
-    (58, 22),
-    (32, 32),
-];
-const ROUNDS: usize = 20;
+/// Rotations of rounds 0 to 3 of each eight.
+const FIRST_FOUR: [(u32, u32); 4] = [(14, 16), (52, 57), (23, 40), (5, 37)];
+/// Rotations of rounds 4 to 7 of each eight.
+const LAST_FOUR: [(u32, u32); 4] = [(25, 33), (46, 12), (58, 22), (32, 32)];
 /// Makes the sum of the extended key differ from zero (Skein 1.3).
 const PARITY: u64 = 0x1BD1_1BDA_A9FC_1A22;
 
@@ -148,7 +141,6 @@ pub(crate) fn threefry_lanes<const N: usize>(counters: [u64; N], key: [u64; 4]) 
 }
 
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "four arrays, lane by lane")]
 fn rounds<const N: usize>(counter: [[u64; N]; 4], key: [u64; 4]) -> [[u64; N]; 4] {
     let parity = key.iter().fold(PARITY, |sum, word| sum ^ word);
     let extended = [key[0], key[1], key[2], key[3], parity];
@@ -158,28 +150,50 @@ fn rounds<const N: usize>(counter: [[u64; N]; 4], key: [u64; 4]) -> [[u64; N]; 4
             *word = word.wrapping_add(key);
         }
     }
-    for round in 0..ROUNDS {
-        let (first, second) = ROTATIONS[round % 8];
-        // Even rounds mix (0, 1) and (2, 3), odd rounds (0, 3) and (2, 1).
-        let (a, b) = if round % 2 == 0 { (1, 3) } else { (3, 1) };
-        for lane in 0..N {
-            x[0][lane] = x[0][lane].wrapping_add(x[a][lane]);
-            x[a][lane] = x[a][lane].rotate_left(first) ^ x[0][lane];
-            x[2][lane] = x[2][lane].wrapping_add(x[b][lane]);
-            x[b][lane] = x[b][lane].rotate_left(second) ^ x[2][lane];
-        }
-        if round % 4 == 3 {
-            let injection = round / 4 + 1;
-            for (i, words) in x.iter_mut().enumerate() {
-                let key = extended[(injection + i) % 5];
-                let key = key.wrapping_add(if i == 3 { injection as u64 } else { 0 });
-                for word in words {
-                    *word = word.wrapping_add(key);
-                }
-            }
+    // Written out, so that every rotation is by a constant.
+    four_rounds(&mut x, FIRST_FOUR);
+    inject(&mut x, &extended, 1);
+    four_rounds(&mut x, LAST_FOUR);
+    inject(&mut x, &extended, 2);
+    four_rounds(&mut x, FIRST_FOUR);
+    inject(&mut x, &extended, 3);
+    four_rounds(&mut x, LAST_FOUR);
+    inject(&mut x, &extended, 4);
+    four_rounds(&mut x, FIRST_FOUR);
+    inject(&mut x, &extended, 5);
+    x
+}
+
+/// Adds the key again, in another order each time.
+#[inline(always)]
+fn inject<const N: usize>(x: &mut [[u64; N]; 4], extended: &[u64; 5], injection: usize) {
+    for (i, words) in x.iter_mut().enumerate() {
+        let key = extended[(injection + i) % 5];
+        let key = key.wrapping_add(if i == 3 { injection as u64 } else { 0 });
+        for word in words {
+            *word = word.wrapping_add(key);
         }
     }
-    x
+}
+
+/// Even rounds mix (0, 1) and (2, 3), odd rounds (0, 3) and (2, 1).
+#[inline(always)]
+fn four_rounds<const N: usize>(x: &mut [[u64; N]; 4], rotations: [(u32, u32); 4]) {
+    mix(x, 1, 3, rotations[0]);
+    mix(x, 3, 1, rotations[1]);
+    mix(x, 1, 3, rotations[2]);
+    mix(x, 3, 1, rotations[3]);
+}
+
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "four arrays, lane by lane")]
+fn mix<const N: usize>(x: &mut [[u64; N]; 4], a: usize, b: usize, (first, second): (u32, u32)) {
+    for lane in 0..N {
+        x[0][lane] = x[0][lane].wrapping_add(x[a][lane]);
+        x[a][lane] = x[a][lane].rotate_left(first) ^ x[0][lane];
+        x[2][lane] = x[2][lane].wrapping_add(x[b][lane]);
+        x[b][lane] = x[b][lane].rotate_left(second) ^ x[2][lane];
+    }
 }
 
 #[cfg(test)]

@@ -7,25 +7,54 @@
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(super) fn copy(from: &[f32], to: &mut [f32]) {
-    use core::arch::x86_64::{_mm_loadu_ps, _mm_stream_ps};
+    use super::isa::{Isa, isa};
 
-    const LANES: usize = 4;
-    let length = from.len().min(to.len());
-    let head = to.as_ptr().align_offset(16).min(length);
-    let blocks = (length - head) / LANES;
-    let tail = head + blocks * LANES;
-    to[..head].copy_from_slice(&from[..head]);
-    for block in 0..blocks {
-        let at = head + block * LANES;
-        let (from, to) = (&from[at..at + LANES], &mut to[at..at + LANES]);
-        // SAFETY: both slices hold four floats, and `to` begins at a multiple of 16 bytes: `head` is where the first one does.
+    match isa() {
+        // SAFETY: `isa` says that this machine has the instructions; the function has no other condition.
         #[allow(unsafe_code)]
-        unsafe {
-            _mm_stream_ps(to.as_mut_ptr(), _mm_loadu_ps(from.as_ptr()));
-        }
+        Isa::Avx512 => unsafe { copy_avx512(from, to) },
+        _ => copy_sse(from, to),
     }
-    to[tail..length].copy_from_slice(&from[tail..length]);
 }
+
+/// Defines a copy whose stores write `$lanes` floats to a multiple of their own size.
+#[cfg(target_arch = "x86_64")]
+macro_rules! copy_by {
+    ($(#[$attribute:meta])* $name:ident, $lanes:literal, $load:ident, $store:ident) => {
+        $(#[$attribute])*
+        fn $name(from: &[f32], to: &mut [f32]) {
+            use core::arch::x86_64::{$load, $store};
+
+            let length = from.len().min(to.len());
+            let head = to.as_ptr().align_offset(4 * $lanes).min(length);
+            let blocks = (length - head) / $lanes;
+            let tail = head + blocks * $lanes;
+            to[..head].copy_from_slice(&from[..head]);
+            for block in 0..blocks {
+                let at = head + block * $lanes;
+                let (from, to) = (&from[at..at + $lanes], &mut to[at..at + $lanes]);
+                // SAFETY: both slices hold as many floats as one vector, and `to` begins at a multiple of the vector's size:
+                // `head` is where the first one does.
+                #[allow(unsafe_code)]
+                unsafe {
+                    $store(to.as_mut_ptr(), $load(from.as_ptr()));
+                }
+            }
+            to[tail..length].copy_from_slice(&from[tail..length]);
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+copy_by!(copy_sse, 4, _mm_loadu_ps, _mm_stream_ps);
+#[cfg(target_arch = "x86_64")]
+copy_by!(
+    #[target_feature(enable = "avx512f")]
+    copy_avx512,
+    16,
+    _mm512_loadu_ps,
+    _mm512_stream_ps
+);
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
@@ -51,7 +80,7 @@ mod tests {
     #[test]
     fn every_alignment_and_length_is_copied() {
         let from: Vec<f32> = (0..64).map(|i| i as f32).collect();
-        for start in 0..9 {
+        for start in 0..20 {
             for length in 0..40 {
                 let mut to = vec![-1.0; 64];
                 copy(&from[..length], &mut to[start..start + length]);
