@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
-use kd::data::{Cifar100Labels, cifar10, cifar10h, cifar100};
+use kd::data::{Cifar100Labels, Nuisance, ShapesConfig, cifar10, cifar10h, cifar100};
 use kd::prelude::*;
 
 /// The options that every example has.
@@ -142,6 +142,28 @@ impl Sets {
         let spec = InputSpec::new(self.train.shape(), statistics.mean, statistics.std, names);
         spec.with_context(|| format!("the statistics of {}", self.name))
     }
+}
+
+/// A training set of Shapes that nothing hides, so that what an operation does is seen.
+///
+/// # Errors
+///
+/// None: the settings are valid.
+pub fn clear_shapes(len: usize) -> anyhow::Result<ImageSet> {
+    let nuisance = Nuisance {
+        shift: 2.0,
+        background: [0.2, 0.6],
+        foreground: [0.55, 0.95],
+        contrast: 0.6,
+        strokes: 1,
+        occlusion: 0.0,
+        noise: 0.0,
+        ..Nuisance::default()
+    };
+    let shapes = ShapesConfig::new(SHAPES_SEED)
+        .with_nuisance(nuisance)
+        .init()?;
+    Ok(shapes.images(Split::Train, len))
 }
 
 /// Whether a path is, or holds, CIFAR-100 and not CIFAR-10.

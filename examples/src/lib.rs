@@ -4,8 +4,9 @@ mod config;
 mod data;
 mod network;
 mod result;
+pub mod sheet;
 
 pub use config::at_least_one;
-pub use data::{CommonOptions, Sets, Statistics};
+pub use data::{CommonOptions, Sets, Statistics, clear_shapes};
 pub use network::NetworkOptions;
-pub use result::{make_folder, start, start_with, write_page};
+pub use result::{make_folder, start, start_with, write_page, write_whole};

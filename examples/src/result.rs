@@ -25,17 +25,26 @@ pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
 ///
 /// When it cannot be written.
 pub fn write_page(folder: &Path, html: &str) -> anyhow::Result<PathBuf> {
-    make_folder(folder)?;
     let path = folder.join("report.html");
-    let temporary = folder.join("report.tmp");
-    let written = fs::write(&temporary, html).and_then(|()| fs::rename(&temporary, &path));
+    write_whole(&path, html.as_bytes())?;
+    eprintln!("report: {}", path.display());
+    Ok(path)
+}
+
+/// Write a file, whole or not at all; its folder is made if it is not there.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    path.parent().map_or(Ok(()), make_folder)?;
+    let temporary = path.with_extension("tmp");
+    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // The reason is worth more than whether the leftover could be removed.
         let _ = fs::remove_file(&temporary);
     }
-    written.with_context(|| path.display().to_string())?;
-    eprintln!("report: {}", path.display());
-    Ok(path)
+    written.with_context(|| path.display().to_string())
 }
 
 /// An example from its options to its exit code. `json` says whether the options ask for JSON.

@@ -3,6 +3,7 @@
 //! Runs the compiled examples: `cargo test` builds them before it runs this.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -75,6 +76,7 @@ fn every_example_teaches() {
         ("distill", "tlcutmix_pick"),
         ("evaluate", "expected calibration error"),
         ("rank_augmentations", "T. stddev"),
+        ("gallery", "share of the first"),
     ] {
         let output = example(name).arg("--help").output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
@@ -174,12 +176,81 @@ fn quickstart_has_its_table() {
     assert_eq!(result["methods"].as_array().unwrap().len(), 3);
 }
 
+/// The names that a recipe knows for this, which serde lists when it is given another.
+fn names<T: serde::de::DeserializeOwned>() -> BTreeSet<String> {
+    let Err(error) = serde_json::from_value::<T>(serde_json::json!({ "op": "?" })) else {
+        panic!("`?` is a name");
+    };
+    let message = error.to_string();
+    let names = message.split('`').skip(1).step_by(2).map(String::from);
+    names.filter(|name| name != "?").collect()
+}
+
+#[test]
+fn the_gallery_shows_everything_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("new/sheet.png");
+    let sheet = |more: &[&str]| {
+        let mut command = example("gallery");
+        let result = json(command.args(more).arg("--out").arg(&picture));
+        let (width, height) = image::open(&picture).unwrap().to_rgb8().dimensions();
+        assert_eq!(result["width"], width);
+        assert_eq!(result["height"], height);
+        (result, width)
+    };
+    let (whole, width) = sheet(&[]);
+    let rows = whole["rows"].as_array().unwrap().iter();
+    let shown: BTreeSet<String> = rows.map(|row| row["op"].as_str().unwrap().into()).collect();
+    let (ops, mixes) = (names::<kd::augment::ImageOp>(), names::<kd::augment::Mix>());
+    assert!(ops.contains("rotate") && mixes.contains("fmix"));
+    let mut expected = &ops | &mixes;
+    expected.insert("cutnmix".into());
+    assert_eq!(shown, expected);
+
+    // Sixteen pictures of 32 pixels stand side by side.
+    assert_eq!(sheet(&["--scale", "4"]).1, width + 16 * 32);
+    let (part, narrow) = sheet(&["--only", "invert,cutmix"]);
+    assert_eq!(part["rows"].as_array().unwrap().len(), 4);
+    assert!(narrow < width);
+}
+
+#[test]
+fn the_gallery_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let gallery = || example("gallery");
+    refused(
+        gallery().args(["--only", "rotat"]),
+        &["unknown name `rotat`", "rotate", "cutnmix"],
+    );
+    refused(gallery().args(["--images", "1"]), &["needs two images"]);
+    refused(
+        gallery().args(["--limit", "7", "--images", "1,7"]),
+        &["no image 7 among 7"],
+    );
+    refused(
+        gallery().arg("--out").arg(folder.path().join("sheet.jpg")),
+        &["sheet.jpg", ".png"],
+    );
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    refused(
+        gallery().arg("--out").arg(file.join("below/sheet.png")),
+        &["file/below"],
+    );
+}
+
 #[test]
 fn unknown_names_and_keys_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("options.toml");
     fs::write(&config, "teecher = \"resnet20\"\n").unwrap();
-    for name in ["quickstart", "distill", "evaluate", "rank_augmentations"] {
+    for name in [
+        "quickstart",
+        "distill",
+        "evaluate",
+        "rank_augmentations",
+        "gallery",
+    ] {
         let mut command = example(name);
         refused(
             command.arg("--config").arg(&config),
