@@ -75,7 +75,8 @@ fn measure(request: &Request) -> Result<Answer, Failure> {
         match (request.output, &plan.mix) {
             (Output::U8, _) => cpu::apply_u8(&plan, images, &mut levels)?,
             (Output::Mix, Some(mix)) => cpu::mix(mix, &base, [c, h, w], &mut floats)?,
-            (Output::F32 | Output::Mix, _) => cpu::apply(&plan, images, &mut floats, &affine)?,
+            (Output::Mix, None) => return Err("there is no mix to measure".into()),
+            (Output::F32, _) => cpu::apply(&plan, images, &mut floats, &affine)?,
         }
         Ok(())
     };
@@ -86,7 +87,7 @@ fn measure(request: &Request) -> Result<Answer, Failure> {
         epoch += 1;
     }
     let stretch = epoch.max(1);
-    let limit = Duration::from_secs_f64(request.seconds.max(0.0));
+    let limit = Duration::try_from_secs_f64(request.seconds)?;
     let started = Instant::now();
     let mut batches = 0;
     while batches == 0 || started.elapsed() < limit {

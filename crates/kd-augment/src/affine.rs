@@ -9,12 +9,14 @@ use crate::error::AugmentError;
 /// - [`Affine::unit`]: level / 255, correctly rounded. What networks that normalise by themselves expect.
 /// - [`Affine::normalize`]: (level / 255 − mean) / std for each channel, computed as `level · scale + bias` in f32.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Affine {
     channels: Option<Vec<Line>>,
 }
 
 /// x ↦ x · scale + bias, for x in [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Line {
     pub(crate) scale: f32,
     pub(crate) bias: f32,

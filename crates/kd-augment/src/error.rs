@@ -82,7 +82,7 @@ pub enum AugmentError {
     },
     /// A side or an element count that is too large to address.
     #[error(
-        "shape {shape:?} is too large: sides are limited to {max_side} and the whole to the address space"
+        "shape {shape:?} is too large: sides are limited to {max_side}, a plane to 2147483647 pixels and the whole to the address space"
     )]
     TooLarge {
         /// The shape asked for.

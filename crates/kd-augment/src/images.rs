@@ -89,7 +89,13 @@ pub(crate) fn elements(shape: [usize; 3]) -> Result<usize, AugmentError> {
     if h > MAX_SIDE || w > MAX_SIDE {
         return Err(too_large());
     }
-    c.checked_mul(h * w).ok_or_else(too_large)
+    // Engines count the pixels of a plane in 32 bits.
+    let plane = h
+        .checked_mul(w)
+        .filter(|pixels| *pixels <= i32::MAX as usize);
+    plane
+        .and_then(|pixels| pixels.checked_mul(c))
+        .ok_or_else(too_large)
 }
 
 #[cfg(test)]
@@ -119,6 +125,10 @@ mod tests {
         ));
         assert!(matches!(
             Images::new(&[], [usize::MAX, 3, 2, 2]),
+            Err(AugmentError::TooLarge { .. })
+        ));
+        assert!(matches!(
+            Images::new(&[], [0, 1, 1 << 16, 1 << 16]),
             Err(AugmentError::TooLarge { .. })
         ));
     }

@@ -34,7 +34,8 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// The one for images of this side, in pixels, of so many classes: by the nearest side, and at 32 by fewer than 100 classes.
+    /// The one for images of this side, in pixels, of so many classes: by the side that is nearest in ratio, and at 32 by fewer than
+    /// 100 classes.
     pub fn of(side: usize, classes: usize) -> Self {
         match (side, classes) {
             (120.., _) => Self::Imagenet,

@@ -55,7 +55,7 @@ impl Purpose {
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
     key: [u64; 4],
-    /// Words: subject, block. The other two are free for operations within operations.
+    /// Words: subject, block, 0, 0.
     counter: [u64; 4],
     block: [u64; 4],
     used: usize,

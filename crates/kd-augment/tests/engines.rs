@@ -192,6 +192,28 @@ fn strides_do_not_matter() {
     }
 }
 
+/// Pixels that are no levels, as those of an image that was normalised already, are clamped where levels are needed.
+#[test]
+fn pixels_beyond_the_range_are_clamped() {
+    let shape = [1, 3, 4, 4];
+    let wide: Vec<f32> = (0..48).map(|k| k as f32 / 12.0 - 1.5).collect();
+    let clamped = wide
+        .iter()
+        .map(|pixel| pixel.clamp(0.0, 1.0))
+        .collect::<Vec<_>>();
+    let ops = Augmentation::identity()
+        .with_op(kd_augment::Solarize::new(100.0))
+        .with_op(kd_augment::Color::new(1.7))
+        .with_op(kd_augment::Equalize::default());
+    let plan = plan(&ops, shape, 0);
+    let [wide, clamped] = [wide, clamped].map(|pixels| {
+        let images = Tensor::<4>::from_data(TensorData::new(pixels, shape), &Device::flex());
+        let out = tensor::apply(&plan, images, &Affine::unit()).unwrap();
+        out.into_data().try_into_vec::<f32>().unwrap()
+    });
+    assert_eq!(wide, clamped);
+}
+
 #[test]
 fn misfits_are_refused() {
     let images = Tensor::<4>::ones([2, 3, 4, 4], &Device::flex());

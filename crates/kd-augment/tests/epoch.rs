@@ -96,6 +96,7 @@ fn impossible_epochs_are_refused() {
         )
     };
     assert!(run(&[1, 2], 2, 384).is_ok());
+    assert!(run(&[1, 2], usize::MAX, 384).is_ok());
     assert!(run(&[], 2, 0).is_ok());
     assert!(run(&[1, 2], 0, 384).is_err());
     assert!(run(&[1, 2], 2, 383).is_err());

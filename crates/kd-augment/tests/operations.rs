@@ -298,10 +298,8 @@ fn plans_of_every_operation_survive_serde() {
         let text = serde_json::to_string(&op).unwrap();
         assert_eq!(serde_json::from_str::<ImageOp>(&text).unwrap(), op);
         let toml = toml::to_string(&augmentation(std::slice::from_ref(&op))).unwrap();
-        assert_eq!(
-            toml::from_str::<Augmentation>(&toml).unwrap().ops,
-            [op.clone()]
-        );
+        let read: Augmentation = toml::from_str(&toml).unwrap();
+        assert_eq!(read.ops, std::slice::from_ref(&op));
         let plan = sample(&[op], [16, 3, 9, 9]);
         let text = serde_json::to_string(&plan).unwrap();
         assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
@@ -331,5 +329,42 @@ fn plans_from_elsewhere_are_looked_at() {
         let refused = cpu::apply_u8(&plan, images, &mut out);
         assert!(refused.is_err(), "{segment}");
         assert_eq!(out, [1; 27]);
+    }
+}
+
+/// Maps that no bound holds any more stay one after the other: what is drawn can be applied.
+#[test]
+fn fused_maps_stay_within_bounds() {
+    let ops: Vec<ImageOp> = serde_json::from_str(
+        r#"[{"op":"shear_x","slope":100},{"op":"shear_y","slope":100},{"op":"translate_x","pixels":1000000},
+            {"op":"shear_x","slope":100},{"op":"shear_y","slope":100},{"op":"shear_x","slope":100}]"#,
+    )
+    .unwrap();
+    let plan = augmentation(&ops)
+        .with_fused_affine(true)
+        .sample(&DrawKey::new(0), &[1], 0, [1, 8, 8])
+        .unwrap();
+    assert!(plan.check([1, 1, 8, 8]).is_ok());
+    assert!(plan.images.image(0).len() < 6);
+}
+
+/// The largest map on the widest image leaves it: no coordinate wraps round.
+#[test]
+fn far_away_is_outside() {
+    let shape = [1, 1, 1, 200_000];
+    let text = r#"{"images":{"shape":[1,1,200000],"spans":[[0,1]],"segments":[{"warp":
+        {"matrix":[1e9,0,0,0,1,0],"interpolation":"nearest","fill":5}}]}}"#;
+    let plan: Plan = serde_json::from_str(text).unwrap();
+    assert_eq!(bytes(&plan, &vec![7; 200_000], shape), vec![5; 200_000]);
+}
+
+#[test]
+fn impossible_sizes_are_refused() {
+    let mixer = kd_augment::Mixer::new(CutMix::default().into(), Default::default()).unwrap();
+    for size in [[0, 8], [8, 0], [usize::MAX, 2], [1 << 16, 1 << 16]] {
+        assert!(mixer.sample(&DrawKey::new(0), &[1, 2], 0, size).is_err());
+        let networks = kd_augment::CutNMix::new(2);
+        let plans = networks.sample(Default::default(), &DrawKey::new(0), &[1, 2], 0, size);
+        assert!(plans.is_err());
     }
 }

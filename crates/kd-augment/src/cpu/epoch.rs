@@ -62,7 +62,7 @@ pub fn epoch(
     let shape = [c, h, w];
     let size = c * h * w;
     affine.check(c)?;
-    super::check_length(out.len(), order.len() * size)?;
+    super::check_length(out.len(), order.len().saturating_mul(size))?;
     if let Some(id) = order.iter().find(|id| **id >= n as u64) {
         return Err(AugmentError::OutOfRange {
             field: "an id of epoch.order",
@@ -73,6 +73,7 @@ pub fn epoch(
     if order.is_empty() {
         return Ok(());
     }
+    let batch_size = batch_size.min(order.len());
     out.par_chunks_mut(batch_size * size)
         .zip(order.par_chunks(batch_size))
         .enumerate()

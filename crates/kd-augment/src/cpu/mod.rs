@@ -4,8 +4,8 @@
 //! all the way. Mixing and the final map to floats happen in one pass at the end. Images are spread over rayon's threads;
 //! no value depends on another thread, so the result is the same bits for any number of them.
 //!
-//! Every step is exact, which here means Pillow's pixels bit for bit, except the Gaussian blur (within 1 level of
-//! torchvision's). A level becomes a float as [`Affine`] says. Of a mix, pasting is exact and the weighted sum is rounded three
+//! Every step is exact, which here means Pillow's pixels bit for bit, except bilinear rotations and shears, whose sine and tangent
+//! are the platform's, and the Gaussian blur: both are within 1 level. A level becomes a float as [`Affine`] says. Of a mix, pasting is exact and the weighted sum is rounded three
 //! times in f32.
 //!
 //! Memory is taken once for each thread and kept: in the steady state nothing is allocated.

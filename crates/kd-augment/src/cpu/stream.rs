@@ -3,7 +3,7 @@
 //! A batch of floats that is larger than the caches leaves them before anyone reads it. Writing it the usual way reads every line
 //! from memory first, only to overwrite it: twice the traffic.
 
-/// Copies floats past the cache. [`fence`] must follow before another thread reads them.
+/// Copies floats past the cache. [`fence`] must follow before anything else touches them.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(super) fn copy(from: &[f32], to: &mut [f32]) {

@@ -41,6 +41,15 @@ impl Fixed {
     }
 }
 
+/// A source coordinate in whole pixels. What would overflow is far outside all the same.
+#[inline(always)]
+fn place(origin: i64, right: i64, x: usize, down: i64, y: usize) -> i64 {
+    let moved = right
+        .saturating_mul(x as i64)
+        .saturating_add(down.saturating_mul(y as i64));
+    origin.saturating_add(moved) >> 16
+}
+
 /// Source coordinates (in whole pixels, rounded down) of output pixel (x, y) under nearest neighbours; `None` outside.
 pub(crate) fn nearest_source(
     matrix: &[f64; 6],
@@ -52,7 +61,7 @@ pub(crate) fn nearest_source(
         right,
         down,
     } = Fixed::new(matrix);
-    let at = |axis: usize| (origin[axis] + right[axis] * x as i64 + down[axis] * y as i64) >> 16;
+    let at = |axis: usize| place(origin[axis], right[axis], x, down[axis], y);
     let inside = |v: i64, size: usize| usize::try_from(v).ok().filter(|v| *v < size);
     Some((inside(at(0), width)?, inside(at(1), height)?))
 }
@@ -111,7 +120,7 @@ fn sources(fixed: &Fixed, [h, w]: [usize; 2], indices: &mut [u32]) {
                 for (x, index) in row.iter_mut().enumerate() {
                     let at = |axis: usize| {
                         let (right, down) = (fixed.right[axis], fixed.down[axis]);
-                        (fixed.origin[axis] + right * x as i64 + down * y as i64) >> 16
+                        place(fixed.origin[axis], right, x, down, y)
                     };
                     let (sx, sy) = (at(0), at(1));
                     if (0..w as i64).contains(&sx) && (0..h as i64).contains(&sy) {
@@ -146,11 +155,11 @@ fn sheared_rows(step: &Warp, fixed: &Fixed, [h, w]: [usize; 2], input: &[u8], ou
     for (channel, (input, out)) in planes.enumerate() {
         let fill = step.fill.level(channel);
         for (y, out) in out.chunks_exact_mut(w).enumerate() {
-            let at = |axis: usize| (fixed.origin[axis] + fixed.down[axis] * y as i64) >> 16;
+            let at = |axis: usize| place(fixed.origin[axis], 0, 0, fixed.down[axis], y);
             let (dx, sy) = (at(0), at(1));
             // Output columns whose source column x + dx lies inside.
-            let first = (-dx).clamp(0, w as i64) as usize;
-            let end = (w as i64 - dx).clamp(0, w as i64) as usize;
+            let first = dx.saturating_neg().clamp(0, w as i64) as usize;
+            let end = (w as i64).saturating_sub(dx).clamp(0, w as i64) as usize;
             if !(0..h as i64).contains(&sy) || first >= end {
                 out.fill(fill);
                 continue;

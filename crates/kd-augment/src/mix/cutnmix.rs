@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::mixer::Share;
-use super::{MixBox, Pairing, one};
+use super::{MixBox, Pairing, one, permutation};
 use crate::augmentation::ParamSharing;
 use crate::error::{self, AugmentError};
+use crate::images::elements;
 use crate::key::DrawKey;
 use crate::plan::{Blend, MixPlan, PixelBox};
 use crate::stream::{Purpose, Stream};
@@ -16,6 +17,7 @@ use crate::stream::{Purpose, Stream};
 /// Shen, Xu, Yang, Li, Guo, "Mixed Sample Augmentation for Online Distillation", Eq. 5 to 7: pairs and λ ~ Beta(alpha, alpha) are
 /// drawn once, the mask for each network. Boxes are always whole ([`MixBox::Inside`]): a clipped box
 /// would have another area for each network, against Eq. 7. Each network's images may be augmented differently beforehand.
+/// Pairs and lambda are drawn as a [`Mixer`](crate::Mixer) draws them under the same key; give it a view of its own to part them.
 ///
 /// ```
 /// use kd_augment::{CutNMix, DrawKey, ParamSharing};
@@ -46,10 +48,6 @@ pub struct CutNMix {
     pub p: f64,
 }
 
-fn permutation() -> Pairing {
-    Pairing::Permutation
-}
-
 impl CutNMix {
     /// As published.
     pub fn new(networks: usize) -> Self {
@@ -65,7 +63,7 @@ impl CutNMix {
     /// Draws a plan for each network, for images of `[height, width]`.
     ///
     /// # Errors
-    /// A field outside its range; an odd number of images under [`Pairing::Halves`].
+    /// A field outside its range; an impossible size; an odd number of images under [`Pairing::Halves`].
     pub fn sample(
         &self,
         sharing: ParamSharing,
@@ -83,6 +81,7 @@ impl CutNMix {
         )?;
         error::probability("cutnmix.p", self.p)?;
         let share = Share::new(["cutnmix.alpha", "cutnmix.lambda"], self.alpha, self.lambda)?;
+        elements([1, height, width])?;
         let n = ids.len();
         let mut partner = Vec::new();
         let pairs = &mut Stream::new(key, Purpose::Pairing, batch_index);

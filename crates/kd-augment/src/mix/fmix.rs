@@ -7,7 +7,7 @@ use rustfft::FftPlanner;
 use rustfft::num_complex::Complex32;
 use serde::{Deserialize, Serialize};
 
-use super::{Pairing, one};
+use super::{Pairing, one, permutation};
 use crate::error::{self, AugmentError};
 use crate::stream::Stream;
 
@@ -39,10 +39,6 @@ pub struct FMix {
 
 fn three() -> f64 {
     3.0
-}
-
-fn permutation() -> Pairing {
-    Pairing::Permutation
 }
 
 impl Default for FMix {

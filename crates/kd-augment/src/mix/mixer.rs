@@ -5,6 +5,7 @@ use rand_distr::{Beta, Distribution};
 use super::{Mix, fmix};
 use crate::augmentation::ParamSharing;
 use crate::error::AugmentError;
+use crate::images::elements;
 use crate::key::DrawKey;
 use crate::plan::{Blend, Masks, MixPlan, PixelBox};
 use crate::stream::{Purpose, Stream};
@@ -13,7 +14,8 @@ use crate::stream::{Purpose, Stream};
 ///
 /// The partners always belong to the batch. The probability, lambda and the box are drawn for each image, from a stream
 /// of its own id, or once for the batch, as [`ParamSharing`] says. The last batch of an epoch may hold a single image,
-/// which has nobody to be mixed with: it stays as it is.
+/// which has nobody to be mixed with: it stays as it is (but for [`Pairing::Halves`](super::Pairing::Halves), which refuses it). So
+/// does an image that a permutation makes its own partner, whatever its lambda.
 #[derive(Clone, Debug)]
 pub struct Mixer {
     mix: Mix,
@@ -87,7 +89,7 @@ impl Mixer {
     /// Draws who is mixed with whom and how, for images of `[height, width]`.
     ///
     /// # Errors
-    /// An odd number of images under [`Pairing::Halves`](super::Pairing::Halves).
+    /// An impossible size; an odd number of images under [`Pairing::Halves`](super::Pairing::Halves).
     pub fn sample(
         &self,
         key: &DrawKey,
@@ -112,6 +114,7 @@ impl Mixer {
         size: [usize; 2],
         plan: &mut MixPlan,
     ) -> Result<(), AugmentError> {
+        elements([1, size[0], size[1]])?;
         let n = ids.len();
         let (p, pairing) = (self.mix.p(), self.mix.pairing());
         plan.clear();

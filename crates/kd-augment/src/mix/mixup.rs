@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pairing, one};
+use super::{Pairing, one, permutation};
 use crate::error::{self, AugmentError};
 
 /// With probability `p`, x' = λ·x + (1 − λ)·x\[partner\] with λ ~ Beta(alpha, alpha).
@@ -24,10 +24,6 @@ pub struct Mixup {
     /// Probability, in [0, 1]; 1 if not given.
     #[serde(default = "one")]
     pub p: f64,
-}
-
-fn permutation() -> Pairing {
-    Pairing::Permutation
 }
 
 impl Default for Mixup {

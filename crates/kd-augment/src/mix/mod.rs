@@ -72,6 +72,11 @@ impl From<FMix> for Mix {
     }
 }
 
+/// The pairing of the authors of most mixes.
+fn permutation() -> Pairing {
+    Pairing::Permutation
+}
+
 /// `alpha` and `p` if the recipe does not say otherwise.
 fn one() -> f64 {
     1.0

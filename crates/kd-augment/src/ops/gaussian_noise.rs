@@ -7,7 +7,8 @@ use crate::error::{self, AugmentError};
 use crate::plan::{ImagePlan, Noise, Segment};
 use crate::stream::Stream;
 
-/// With probability `p`, level + 255 · (mean + sigma · z), rounded and clamped, with z normal and independent in every element.
+/// With probability `p`, level + 255 · (mean + sigma · z), rounded and clamped, with z normal and independent in every element. Under batch
+/// sharing all images of a batch get one noise.
 ///
 /// mean and sigma are parts of the whole range of levels, as in torchvision v2's `GaussianNoise`. sigma is drawn for each image
 /// if it is a range. |z| stays below 5.8.

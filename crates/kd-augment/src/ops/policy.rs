@@ -97,7 +97,7 @@ impl SpaceEntry {
     /// The magnitude of bin `index` of `bins` for an image of `[height, width]`, before its sign.
     ///
     /// The steps are taken in f32 as `torch.linspace` takes them, from both ends towards the middle, rounded once; bits are rounded, halves
-    /// to even. So tables equal torchvision's to the last bit.
+    /// to even. A single bin is `low`; `index` lies below `bins`. So tables equal torchvision's to the last bit.
     pub fn magnitude(&self, index: usize, bins: usize, [height, width]: [usize; 2]) -> f64 {
         if !self.op.has_magnitude() {
             return 0.0;
@@ -108,7 +108,10 @@ impl SpaceEntry {
             _ => width as f64,
         };
         let (low, high) = (self.low * side, self.high * side);
-        let steps = bins.saturating_sub(1).max(1);
+        if bins <= 1 {
+            return low;
+        }
+        let steps = bins - 1;
         if self.op == PolicyOp::Posterize {
             let lost = index as f32 / (steps as f64 / (low - high)) as f32;
             return f64::from((low as f32 - lost).round_ties_even());
@@ -118,7 +121,7 @@ impl SpaceEntry {
         f64::from(if index < bins / 2 {
             step.mul_add(index as f32, low)
         } else {
-            (-step).mul_add((steps - index) as f32, high)
+            (-step).mul_add(steps.saturating_sub(index) as f32, high)
         })
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::AugmentError;
 use crate::stream::Stream;
 
-/// From where a parameter is drawn, uniformly. In a recipe: a number, which is always taken, or `[low, high]`.
+/// From where a parameter is drawn, uniformly (a ratio: its logarithm). In a recipe: a number, which is always taken, or `[low, high]`.
 ///
 /// ```
 /// use kd_augment::{Range, Rotate};

@@ -93,9 +93,14 @@ impl ImagePlan {
     /// Appends a segment to the list of the image added last. A movement after a movement becomes one movement; what
     /// changes nothing is left out.
     pub fn push(&mut self, segment: Segment) {
+        self.own_last_list();
         let Some(span) = self.spans.last_mut() else {
             return;
         };
+        if span.1 as usize != self.segments.len() {
+            // Not a list of this plan, which no engine will take.
+            return;
+        }
         let before = match span.0 < span.1 {
             true => self.segments.last().copied(),
             false => None,
@@ -105,7 +110,8 @@ impl ImagePlan {
                 Some(Segment::Gather(Gather::then(&before, &next)))
             }
             (Some(Segment::Warp(before)), Segment::Warp(next)) if self.fuse_affine => {
-                before.then(&next).map(Segment::Warp)
+                let fused = before.then(&next).map(Segment::Warp);
+                fused.filter(|fused| fused.misfit(self.shape).is_none())
             }
             _ => None,
         };
@@ -117,6 +123,21 @@ impl ImagePlan {
         if !segment.is_identity(self.shape) {
             self.segments.push(segment);
             span.1 += 1;
+        }
+    }
+
+    /// Copies the list of the last image to the end if other images share it, or other lists come after it.
+    fn own_last_list(&mut self) {
+        let [.., before, last] = &mut self.spans[..] else {
+            return;
+        };
+        let (start, end) = *last;
+        let shared = before.1 > start || end as usize != self.segments.len();
+        if shared && start <= end && end as usize <= self.segments.len() {
+            let first = self.segments.len() as u32;
+            self.segments
+                .extend_from_within(start as usize..end as usize);
+            *last = (first, self.segments.len() as u32);
         }
     }
 
@@ -144,7 +165,7 @@ impl ImagePlan {
     /// What happens to image `i`, in order.
     ///
     /// # Panics
-    /// `i` is not below [`ImagePlan::len`].
+    /// `i` is not below [`ImagePlan::len`]; or the plan was read from elsewhere and its segments are not there.
     pub fn image(&self, i: usize) -> &[Segment] {
         let (start, end) = self.spans[i];
         &self.segments[start as usize..end as usize]
@@ -214,6 +235,27 @@ mod tests {
         assert!(plan.image(1).is_empty());
         assert_eq!(plan.image(2), [flip, erase(1), flip]);
         assert!(plan.check().is_ok());
+    }
+
+    #[test]
+    fn a_shared_list_is_copied_before_it_grows() {
+        let flip = Segment::Gather(Gather::mirrored(2, 4));
+        let mut plan = ImagePlan::new([1, 2, 4]).unwrap();
+        plan.add_image();
+        plan.push(flip);
+        plan.repeat_image();
+        plan.repeat_image();
+        plan.push(flip);
+        assert_eq!(plan.image(0), [flip]);
+        assert_eq!(plan.image(1), [flip]);
+        assert!(plan.image(2).is_empty());
+        plan.push(erase(1));
+        assert_eq!(plan.image(1), [flip]);
+        assert_eq!(plan.image(2), [erase(1)]);
+        assert!(plan.check().is_ok());
+        plan.spans = vec![(0, u32::MAX)];
+        plan.push(flip);
+        assert!(plan.check().is_err());
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::error::AugmentError;
 /// Who is mixed with whom, how, and how much of each image is its own.
 ///
 /// This is what happened, not a label: a teacher labels mixed images. [`MixPlan::soft_labels`] is there for those who want
-/// the labels of the papers on mixing. An image that is not mixed names itself as its partner, with lambda 1.
+/// the labels of the papers on mixing. An image that is not mixed names itself as its partner, with lambda 1; one
+/// that a permutation made its own partner may have another lambda.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MixPlan {

@@ -51,7 +51,7 @@ impl Plan {
     /// themselves; a plan that was drawn for this shape always passes.
     ///
     /// # Errors
-    /// Another shape than the plan's, or contents that no draw produces.
+    /// Another shape than the plan's, or contents that cannot be applied.
     pub fn check(&self, shape: [usize; 4]) -> Result<(), AugmentError> {
         let [n, c, h, w] = self.images.batch_shape();
         if shape != [n, c, h, w] {

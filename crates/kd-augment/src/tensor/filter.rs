@@ -41,5 +41,5 @@ pub(super) fn blurred(steps: &[Blur], images: Tensor<4>) -> Tensor<4> {
     };
     let (columns, rows) = (matrices(w).swap_dims(2, 3), matrices(h));
     let sum = rows.matmul(images.matmul(columns));
-    (sum.clamp(0.0, 255.0) + 0.5).floor()
+    sum.clamp(0.0, 255.0).round()
 }

@@ -5,7 +5,7 @@
 //!
 //! Images are `[n, channels, height, width]`, pixels in [0, 1] being level / 255. A plan that only moves, erases and mixes
 //! treats the floats as they are, and gradients flow through it. Any other segment works on levels: the pixels of the whole
-//! batch are rounded to levels once, every segment ends in whole levels, and at the end they are level / 255 again. No
+//! batch are clamped to [0, 1] and rounded to levels once, every segment ends in whole levels, and at the end they are level / 255 again. No
 //! gradient passes.
 //!
 //! # Agreement
@@ -48,6 +48,7 @@ use burn::tensor::Tensor;
 
 use crate::affine::Affine;
 use crate::error::AugmentError;
+use crate::images::elements;
 use crate::plan::{Blend, MixPlan, Plan};
 
 /// Applies `plan` to pixels in [0, 1].
@@ -77,11 +78,12 @@ pub fn apply(plan: &Plan, images: Tensor<4>, affine: &Affine) -> Result<Tensor<4
 /// # Errors
 /// Images that do not fit the plan; a plan that cannot be applied.
 pub fn mix(plan: &MixPlan, base: Tensor<4>) -> Result<Tensor<4>, AugmentError> {
-    let [n, _, h, w] = base.dims();
+    let [n, c, h, w] = base.dims();
     plan.check([n, h, w])?;
     if n == 0 {
         return Ok(base);
     }
+    elements([c, h, w])?;
     Ok(mixed(plan, base))
 }
 

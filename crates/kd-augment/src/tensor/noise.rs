@@ -23,5 +23,5 @@ pub(super) fn noisy(steps: &[Noise], images: Tensor<4>) -> Tensor<4> {
             }
         });
     let noise = host::floats(noise, shape, &images);
-    ((images + noise).clamp(0.0, 255.0) + 0.5).floor()
+    (images + noise).clamp(0.0, 255.0).round()
 }

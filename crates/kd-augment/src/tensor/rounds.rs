@@ -76,7 +76,7 @@ pub(super) fn segments(plan: &ImagePlan, images: Tensor<4>) -> Result<Tensor<4>,
     let precision = images.dtype();
     // Whole levels have no slope.
     let images = images.set_require_grad(false).cast(FloatDType::F32);
-    let mut levels = (images * 255.0).round();
+    let mut levels = (images * 255.0).round().clamp(0.0, 255.0);
     while let Some(kind) = Kind::next(&lists) {
         levels = round(kind, &mut lists, levels)?;
     }
