@@ -303,6 +303,15 @@ fn what_does_not_fit_is_refused_before_the_first_step() {
         "{message}"
     );
     assert!(message.contains("a pool of 8"), "{message}");
+    // Halves are mixed only where every batch has two.
+    let halves = recipe("tlcutmix")
+        .with_overrides(["views.mixed.mix.pairing=\"halves\"", "batch_size=15"])
+        .unwrap();
+    let message = refuse(distiller(halves), &train_set());
+    assert!(
+        message.contains("views.mixed.mix.pairing: is halves") && message.contains("holds 15"),
+        "{message}"
+    );
     let file = tempfile::NamedTempFile::new().unwrap();
     let below_a_file = distiller(recipe("kd")).with_folder(file.path().join("run"));
     let message = refuse(below_a_file, &train_set());

@@ -3,42 +3,37 @@
 /// Bits of a weight after its point.
 pub(crate) const PRECISION: u32 = 22;
 
-/// For each output position the first input position that counts, and the weights of those from there on.
+/// For each output position the first input position that counts, and the weights of three from there on.
+///
+/// A region lies inside its image, so that an axis is stretched, never reduced, and no more than three weigh in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Taps {
     starts: Vec<u32>,
-    weights: Vec<i32>,
-    per_output: usize,
+    weights: Vec<[i32; 3]>,
 }
 
 impl Taps {
-    /// Triangle weights from `first..first + length` of an axis to `size` positions.
+    /// Triangle weights from `first..first + length` of an axis to `size` positions, at least as many.
     pub(crate) fn set(&mut self, first: usize, length: usize, size: usize) {
+        debug_assert!(length <= size, "an axis is not reduced");
         let scale = length as f64 / size as f64;
-        let support = scale.max(1.0);
-        let inverse = 1.0 / support;
-        self.per_output = (2.0 * support).ceil() as usize + 1;
         self.starts.clear();
         self.weights.clear();
         for output in 0..size {
             let center = (output as f64 + 0.5) * scale;
-            let low = (center - support + 0.5).max(0.0) as usize;
-            let high = ((center + support + 0.5) as usize).min(length);
+            let low = (center - 0.5).max(0.0) as usize;
+            let high = ((center + 1.5) as usize).min(length);
             let weight = |input: usize| {
-                let distance = (input as f64 - center + 0.5) * inverse;
+                let distance = input as f64 - center + 0.5;
                 (1.0 - distance.abs()).max(0.0)
             };
             let sum: f64 = (low..high).map(weight).sum();
-            let one = f64::from(1 << PRECISION);
-            let fixed = |input: usize| match sum == 0.0 {
-                true => weight(input) * one + 0.5,
-                false => weight(input) / sum * one + 0.5,
-            };
+            let mut fixed = [0; 3];
+            for (fixed, input) in fixed.iter_mut().zip(low..high) {
+                *fixed = (weight(input) / sum * f64::from(1 << PRECISION) + 0.5) as i32;
+            }
             self.starts.push((first + low) as u32);
-            let end = self.weights.len() + self.per_output;
-            self.weights
-                .extend((low..high).map(|input| fixed(input) as i32));
-            self.weights.resize(end, 0);
+            self.weights.push(fixed);
         }
     }
 
@@ -50,9 +45,8 @@ impl Taps {
 
     /// First input position and weights of an output position. Weights beyond the axis are 0.
     #[inline]
-    pub(crate) fn of(&self, output: usize) -> (usize, &[i32]) {
-        let weights = &self.weights[output * self.per_output..][..self.per_output];
-        (self.starts[output] as usize, weights)
+    pub(crate) fn of(&self, output: usize) -> (usize, &[i32; 3]) {
+        (self.starts[output] as usize, &self.weights[output])
     }
 }
 
@@ -75,7 +69,8 @@ mod tests {
     #[test]
     fn weights_sum_to_one() {
         let mut taps = Taps::default();
-        for (first, length, size) in [(0, 1, 7), (3, 5, 32), (0, 32, 32), (2, 7, 224), (0, 9, 4)] {
+        for (first, length, size) in [(0, 1, 7), (3, 5, 32), (0, 32, 32), (2, 7, 224), (0, 31, 32)]
+        {
             taps.set(first, length, size);
             for output in 0..size {
                 let (start, weights) = taps.of(output);

@@ -85,11 +85,10 @@ struct Line {
     weights: [Vec<i32>; 3],
 }
 
-/// Regions lie inside the image, so that an axis is never reduced and three columns weigh in at most.
 fn stretch_columns(taps: &Taps, w: usize, input: &[u8], out: &mut [u8], line: &mut Line) {
     for (k, weights) in line.weights.iter_mut().enumerate() {
         weights.clear();
-        weights.extend((0..w).map(|x| taps.of(x).1.get(k).copied().unwrap_or(0)));
+        weights.extend((0..w).map(|x| taps.of(x).1[k]));
     }
     line.quads.resize(w, [0; 4]);
     for (row, out) in input.chunks_exact(w).zip(out.chunks_exact_mut(w)) {
@@ -122,26 +121,12 @@ vectorized! {
     /// Every output row is a weighted sum of rows.
     fn stretch_rows(taps: &Taps, w: usize, input: &[u8], out: &mut [u8]) {
         for (y, out) in out.chunks_exact_mut(w).enumerate() {
-            let (start, weights) = taps.of(y);
-            match weights {
-                [a, b, c] => {
-                    // Rows beyond the region have no weight.
-                    let row = |k: usize| input.get((start + k) * w..).and_then(|rest| rest.get(..w)).unwrap_or(&input[..w]);
-                    let (first, second, third) = (row(0), row(1), row(2));
-                    for (((out, first), second), third) in out.iter_mut().zip(first).zip(second).zip(third) {
-                        *out = round(HALF + i32::from(*first) * a + i32::from(*second) * b + i32::from(*third) * c);
-                    }
-                }
-                _ => {
-                    for (x, out) in out.iter_mut().enumerate() {
-                        let mut sum = HALF;
-                        for (k, weight) in weights.iter().enumerate() {
-                            let level = input.get((start + k) * w + x).copied().unwrap_or(0);
-                            sum += i32::from(level) * weight;
-                        }
-                        *out = round(sum);
-                    }
-                }
+            let (start, [a, b, c]) = taps.of(y);
+            // Rows beyond the region have no weight.
+            let row = |k: usize| input.get((start + k) * w..).and_then(|rest| rest.get(..w)).unwrap_or(&input[..w]);
+            let (first, second, third) = (row(0), row(1), row(2));
+            for (((out, first), second), third) in out.iter_mut().zip(first).zip(second).zip(third) {
+                *out = round(HALF + i32::from(*first) * a + i32::from(*second) * b + i32::from(*third) * c);
             }
         }
     }
