@@ -3,11 +3,10 @@
 //! layer. The wide `x4` forms are those of the contrastive distillation benchmark (Tian et al., 2020).
 
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::activation::relu;
+use burn::nn::{Initializer, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Tensor, s};
+use kd_nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Fused};
 use serde::{Deserialize, Serialize};
 
 use crate::Features;
@@ -101,7 +100,11 @@ fn conv(input: usize, output: usize, kernel: usize, stride: usize, device: &Devi
 impl ResNet {
     /// Normalised images to logits, with the stem and the three stages (each after its ReLU) and the pooled embedding.
     pub(crate) fn forward(&self, images: Tensor<4>) -> Features {
-        let stem = relu(self.bn1.forward(self.conv1.forward(images)));
+        let stem = Fused::new()
+            .conv(&self.conv1)
+            .norm(&self.bn1)
+            .relu()
+            .forward(images);
         let mut stages = vec![stem];
         for layer in [&self.layer1, &self.layer2, &self.layer3] {
             let input = stages[stages.len() - 1].clone();
@@ -141,13 +144,21 @@ impl BasicBlock {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let out = relu(self.bn1.forward(self.conv1.forward(x.clone())));
-        let out = self.bn2.forward(self.conv2.forward(out));
+        let out = Fused::new()
+            .conv(&self.conv1)
+            .norm(&self.bn1)
+            .relu()
+            .forward(x.clone());
         let shortcut = match &self.downsample {
-            Some(projection) => projection.bn.forward(projection.conv.forward(x)),
+            Some(Projection { conv, bn }) => Fused::new().conv(conv).norm(bn).forward(x),
             None => pad_shortcut(x, self.channels, self.stride),
         };
-        relu(out + shortcut)
+        Fused::new()
+            .conv(&self.conv2)
+            .norm(&self.bn2)
+            .add(shortcut)
+            .relu()
+            .forward(out)
     }
 }
 

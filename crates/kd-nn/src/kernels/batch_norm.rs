@@ -1,0 +1,348 @@
+//! Batch norm over whole activations, in spans of pixels that do not depend on the number of threads. Sums within a span are f32;
+//! those over spans are f64 and taken in order.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::conv::Shared;
+use super::fill::NormGradient;
+use super::geometry::blocks;
+use super::isa::Kernels;
+use super::norm::{Affine, GradientSums};
+use super::vector::LANES;
+
+/// Floats of a span, about: 64 KB.
+const SPAN: usize = 16 << 10;
+
+/// `channels`, padded to whole blocks.
+pub(crate) fn padded(channels: usize) -> usize {
+    blocks(channels) * LANES
+}
+
+/// `values`, padded to whole blocks with zeros.
+pub(crate) fn pad(values: &[f32]) -> Vec<f32> {
+    let mut all = values.to_vec();
+    all.resize(padded(values.len()), 0.0);
+    all
+}
+
+fn spans(pixels: usize, channels: usize) -> Vec<Range<usize>> {
+    let each = (SPAN / channels).max(1);
+    (0..pixels)
+        .step_by(each)
+        .map(|first| first..(first + each).min(pixels))
+        .collect()
+}
+
+/// Two sums a channel over some pixels.
+pub(crate) struct Pair {
+    pixels: usize,
+    first: Vec<f32>,
+    second: Vec<f32>,
+}
+
+/// Mean and biased variance of every channel, padded to whole blocks, over `pixels` pixels.
+#[derive(Clone, Debug)]
+pub(crate) struct Moments {
+    pub(crate) pixels: usize,
+    pub(crate) mean: Vec<f32>,
+    pub(crate) variance: Vec<f32>,
+}
+
+/// Mean and sum of squared differences from it, of the pixels in `data`.
+pub(crate) fn part(kernels: &Kernels, data: &[f32], channels: usize) -> Pair {
+    let pixels = data.len() / channels;
+    let mut pair = Pair {
+        pixels,
+        first: vec![0.0; padded(channels)],
+        second: vec![0.0; padded(channels)],
+    };
+    // SAFETY: `data` holds `pixels · channels` floats, the sums whole blocks.
+    #[allow(unsafe_code)]
+    unsafe {
+        (kernels.moments)(
+            data.as_ptr(),
+            pixels,
+            channels,
+            pair.first.as_mut_ptr(),
+            pair.second.as_mut_ptr(),
+        );
+    }
+    pair
+}
+
+/// The moments of all pixels from those of the parts, by Chan, Golub and LeVeque's pairwise update.
+pub(crate) fn combine(parts: &[Pair]) -> Moments {
+    let lanes = parts.first().map_or(0, |part| part.first.len());
+    let mut moments = Moments {
+        pixels: parts.iter().map(|part| part.pixels).sum(),
+        mean: vec![0.0; lanes],
+        variance: vec![0.0; lanes],
+    };
+    for lane in 0..lanes {
+        let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
+        for part in parts {
+            let (n, m) = (part.pixels as f64, f64::from(part.first[lane]));
+            let (total, delta) = (count + n, m - mean);
+            mean += delta * n / total;
+            squares += f64::from(part.second[lane]) + delta * delta * count * n / total;
+            count = total;
+        }
+        moments.mean[lane] = mean as f32;
+        moments.variance[lane] = (squares / count) as f32;
+    }
+    moments
+}
+
+/// The moments of an activation.
+pub(crate) fn moments(kernels: &Kernels, data: &[f32], channels: usize) -> Moments {
+    let parts: Vec<Pair> = spans(data.len() / channels, channels)
+        .par_iter()
+        .map(|span| {
+            part(
+                kernels,
+                &data[span.start * channels..span.end * channels],
+                channels,
+            )
+        })
+        .collect();
+    combine(&parts)
+}
+
+/// Batch norm as one multiplication and one addition a number.
+pub(crate) struct Scaling {
+    /// Padded to whole blocks; as `shift`.
+    pub(crate) scale: Vec<f32>,
+    pub(crate) shift: Vec<f32>,
+}
+
+impl Scaling {
+    /// `gamma / √(variance + epsilon)`, and what makes the mean `beta`.
+    pub(crate) fn new(
+        mean: &[f32],
+        variance: &[f32],
+        gamma: &[f32],
+        beta: &[f32],
+        epsilon: f64,
+    ) -> Self {
+        let mut scaling = Self {
+            scale: vec![0.0; padded(gamma.len())],
+            shift: vec![0.0; padded(gamma.len())],
+        };
+        for c in 0..gamma.len() {
+            let scale = f64::from(gamma[c]) / (f64::from(variance[c]) + epsilon).sqrt();
+            scaling.scale[c] = scale as f32;
+            scaling.shift[c] = (f64::from(beta[c]) - f64::from(mean[c]) * scale) as f32;
+        }
+        scaling
+    }
+
+    /// Applies it, adds `addend` and takes ReLU as asked.
+    pub(crate) fn apply(
+        &self,
+        kernels: &Kernels,
+        from: &[f32],
+        addend: Option<&[f32]>,
+        relu: bool,
+        to: &mut [f32],
+        channels: usize,
+    ) {
+        assert_eq!(from.len(), to.len());
+        assert_eq!(self.scale.len(), padded(channels));
+        assert!(addend.is_none_or(|addend| addend.len() == from.len()));
+        let to = Shared(to.as_mut_ptr());
+        spans(from.len() / channels, channels)
+            .par_iter()
+            .for_each(|span| {
+                let at = span.start * channels;
+                let affine = Affine {
+                    scale: self.scale.as_ptr(),
+                    shift: self.shift.as_ptr(),
+                    addend: addend.map_or(core::ptr::null(), |addend| addend[at..].as_ptr()),
+                    relu,
+                };
+                // SAFETY: the lengths were checked above; spans share no pixel.
+                #[allow(unsafe_code)]
+                unsafe {
+                    (kernels.affine)(
+                        &affine,
+                        from[at..].as_ptr(),
+                        to.get().add(at),
+                        span.len(),
+                        channels,
+                    );
+                }
+            });
+    }
+}
+
+/// What the backward pass of batch norm needs from the forward pass.
+pub(crate) struct Normalised<'a> {
+    pub(crate) kernels: &'a Kernels,
+    pub(crate) channels: usize,
+    /// Batch norm's input.
+    pub(crate) input: &'a [f32],
+    pub(crate) moments: Moments,
+    pub(crate) gamma: Vec<f32>,
+    pub(crate) epsilon: f64,
+    /// The moments are not the batch's own, so no gradient passes through them.
+    pub(crate) fixed: bool,
+}
+
+/// The gradients of gamma and beta, and how that of the input follows from that of the output.
+pub(crate) struct Gradients {
+    pub(crate) gamma: Vec<f32>,
+    pub(crate) beta: Vec<f32>,
+    /// As [`NormGradient`]'s.
+    pub(crate) scale: Vec<f32>,
+    pub(crate) slope: Vec<f32>,
+    pub(crate) shift: Vec<f32>,
+}
+
+impl<'a> Normalised<'a> {
+    /// Batch norm that changes nothing.
+    pub(crate) fn identity(kernels: &'a Kernels, channels: usize, input: &'a [f32]) -> Self {
+        Self {
+            kernels,
+            channels,
+            input,
+            moments: Moments {
+                pixels: input.len() / channels,
+                mean: vec![0.0; padded(channels)],
+                variance: vec![1.0; padded(channels)],
+            },
+            gamma: vec![1.0; channels],
+            epsilon: 0.0,
+            fixed: true,
+        }
+    }
+
+    /// From the gradient of the output, of which only what lies where `gate` is positive counts; that part is written to `gated` if
+    /// given.
+    pub(crate) fn gradients(
+        &self,
+        gradient: &[f32],
+        gate: Option<&[f32]>,
+        gated: Option<&mut [f32]>,
+    ) -> Gradients {
+        let channels = self.channels;
+        assert_eq!(gradient.len(), self.input.len());
+        assert!(gate.is_none_or(|gate| gate.len() == gradient.len()));
+        assert!(
+            gated
+                .as_ref()
+                .is_none_or(|gated| gated.len() == gradient.len())
+        );
+        let gated = Shared(gated.map_or(core::ptr::null_mut(), |gated| gated.as_mut_ptr()));
+        let parts: Vec<Pair> = spans(gradient.len() / channels, channels)
+            .par_iter()
+            .map(|span| {
+                let at = span.start * channels;
+                let mut pair = Pair {
+                    pixels: span.len(),
+                    first: vec![0.0; padded(channels)],
+                    second: vec![0.0; padded(channels)],
+                };
+                // SAFETY: the lengths were checked above; spans share no pixel.
+                #[allow(unsafe_code)]
+                unsafe {
+                    let gated = gated.get();
+                    let sums = GradientSums {
+                        gradient: gradient[at..].as_ptr(),
+                        input: self.input[at..].as_ptr(),
+                        gate: gate.map_or(core::ptr::null(), |gate| gate[at..].as_ptr()),
+                        gated: if gated.is_null() {
+                            gated
+                        } else {
+                            gated.add(at)
+                        },
+                        mean: self.moments.mean.as_ptr(),
+                    };
+                    (self.kernels.gradient_sums)(
+                        &sums,
+                        span.len(),
+                        channels,
+                        pair.first.as_mut_ptr(),
+                        pair.second.as_mut_ptr(),
+                    );
+                }
+                pair
+            })
+            .collect();
+        let total = |lane: usize, of: fn(&Pair) -> &[f32]| -> f64 {
+            parts.iter().map(|part| f64::from(of(part)[lane])).sum()
+        };
+        let pixels = self.moments.pixels as f64;
+        let mut out = Gradients {
+            gamma: vec![0.0; channels],
+            beta: vec![0.0; channels],
+            scale: vec![0.0; padded(channels)],
+            slope: vec![0.0; padded(channels)],
+            shift: vec![0.0; padded(channels)],
+        };
+        for c in 0..channels {
+            let inverse = 1.0 / (f64::from(self.moments.variance[c]) + self.epsilon).sqrt();
+            let sum = total(c, |part| &part.first);
+            let product = total(c, |part| &part.second);
+            let scale = f64::from(self.gamma[c]) * inverse;
+            out.gamma[c] = (product * inverse) as f32;
+            out.beta[c] = sum as f32;
+            out.scale[c] = scale as f32;
+            if self.fixed {
+                continue;
+            }
+            out.slope[c] = (-scale * product * inverse * inverse / pixels) as f32;
+            out.shift[c] = (-scale * sum / pixels) as f32;
+        }
+        out
+    }
+}
+
+impl Gradients {
+    /// How the gradient of batch norm's input follows from that of its output.
+    pub(crate) fn norm<'a>(
+        &'a self,
+        of: &'a Normalised<'_>,
+        gate: Option<&'a [f32]>,
+    ) -> NormGradient<'a> {
+        NormGradient {
+            input: of.input,
+            gate,
+            mean: &of.moments.mean,
+            scale: &self.scale,
+            slope: &self.slope,
+            shift: &self.shift,
+        }
+    }
+}
+
+/// Writes the gradient of batch norm's input.
+pub(crate) fn input_gradient(
+    kernels: &Kernels,
+    norm: &NormGradient<'_>,
+    gradient: &[f32],
+    to: &mut [f32],
+    channels: usize,
+) {
+    assert_eq!(gradient.len(), to.len());
+    assert_eq!(gradient.len(), norm.input.len());
+    assert!(norm.gate.is_none_or(|gate| gate.len() == gradient.len()));
+    let to = Shared(to.as_mut_ptr());
+    spans(gradient.len() / channels, channels)
+        .par_iter()
+        .for_each(|span| {
+            // SAFETY: the lengths were checked above; spans share no pixel.
+            #[allow(unsafe_code)]
+            unsafe {
+                (kernels.input_gradient)(
+                    norm,
+                    gradient.as_ptr(),
+                    to.get(),
+                    span.start,
+                    span.len(),
+                    channels,
+                );
+            }
+        });
+}

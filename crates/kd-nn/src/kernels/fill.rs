@@ -1,0 +1,177 @@
+//! Copies a part of an activation into a padded, blocked scratch buffer: for each image, for each block of sixteen channels, rows
+//! of pixels of sixteen floats. Columns are split by their remainder modulo the horizontal stride, so that the pixels which one tap
+//! meets are always neighbours. What lies outside the activation, and channels that do not exist, are 0.
+
+use super::vector::{LANES, Vector};
+
+/// A scratch buffer's shape, in floats, and the part of an activation that it holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patch {
+    /// Rows of each image, from `top` of the activation (negative: padding).
+    pub(crate) rows: usize,
+    pub(crate) top: isize,
+    /// Column 0 of phase 0 is column `left` of the activation (negative: padding).
+    pub(crate) left: isize,
+    /// Columns in each phase.
+    pub(crate) columns: usize,
+    pub(crate) phases: usize,
+    pub(crate) blocks: usize,
+}
+
+impl Patch {
+    pub(crate) fn phase(&self) -> usize {
+        self.columns * LANES
+    }
+    pub(crate) fn row(&self) -> usize {
+        self.phase() * self.phases
+    }
+    pub(crate) fn block(&self) -> usize {
+        self.row() * self.rows
+    }
+    pub(crate) fn image(&self) -> usize {
+        self.block() * self.blocks
+    }
+}
+
+/// An activation, pixels of `channels` floats, and the channels of it that are wanted.
+#[derive(Clone, Copy)]
+pub(crate) struct Plane {
+    pub(crate) data: *const f32,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    /// Between pixels.
+    pub(crate) pixel: usize,
+    pub(crate) first_channel: usize,
+    pub(crate) channels: usize,
+}
+
+/// How batch norm and ReLU turn the gradient of their output into the gradient of their input:
+/// `scale · g + slope · (y - mean) + shift`, where `g` is the gradient where the output was positive.
+#[derive(Clone, Copy)]
+pub(crate) struct NormGradient<'a> {
+    /// Batch norm's input, laid out as the gradient.
+    pub(crate) input: &'a [f32],
+    /// The output of ReLU, if there is one; laid out as the gradient.
+    pub(crate) gate: Option<&'a [f32]>,
+    /// One number a channel, padded to whole blocks; as all that follow.
+    pub(crate) mean: &'a [f32],
+    pub(crate) scale: &'a [f32],
+    pub(crate) slope: &'a [f32],
+    pub(crate) shift: &'a [f32],
+}
+
+pub(crate) type FillFn = unsafe fn(&Patch, *mut f32, &Plane, usize, Option<&NormGradient<'_>>);
+
+/// Fills one image's part of the scratch at `to` from image `image`.
+///
+/// # Safety
+/// `to` is valid for writes of `patch.image()` floats, `plane.data` (and what `norm` points to) for reads of every image up to and
+/// including `image`.
+#[inline(always)]
+pub(crate) unsafe fn fill<V: Vector>(
+    patch: &Patch,
+    to: *mut f32,
+    plane: &Plane,
+    image: usize,
+    norm: Option<&NormGradient<'_>>,
+) {
+    match norm {
+        None => fill_with::<V>(patch, to, plane, image, |at, _, channels| {
+            let from = plane.data.add(at);
+            if channels == LANES {
+                V::load(from)
+            } else {
+                V::load_first(from, channels)
+            }
+        }),
+        Some(norm) => fill_with::<V>(patch, to, plane, image, |at, channel, channels| {
+            let g = V::load_first(plane.data.add(at), channels);
+            norm.apply(g, at, channel, channels)
+        }),
+    }
+}
+
+impl NormGradient<'_> {
+    /// The gradient of the input where that of the output is `g`: `channels` channels from `channel`, `at` floats into the activation.
+    #[inline(always)]
+    pub(super) unsafe fn apply<V: Vector>(
+        &self,
+        g: V,
+        at: usize,
+        channel: usize,
+        channels: usize,
+    ) -> V {
+        let g = match self.gate {
+            Some(gate) => g.where_positive(V::load_first(gate.as_ptr().add(at), channels)),
+            None => g,
+        };
+        let y = V::load_first(self.input.as_ptr().add(at), channels);
+        let centred = y.sub(V::load(self.mean.as_ptr().add(channel)));
+        let slope = V::load(self.slope.as_ptr().add(channel));
+        let rest = centred.mul_add(slope, V::load(self.shift.as_ptr().add(channel)));
+        g.mul_add(V::load(self.scale.as_ptr().add(channel)), rest)
+    }
+}
+
+/// `vector(offset, channel, channels)` gives the sixteen numbers of a pixel.
+#[inline(always)]
+unsafe fn fill_with<V: Vector>(
+    patch: &Patch,
+    to: *mut f32,
+    plane: &Plane,
+    image: usize,
+    vector: impl Fn(usize, usize, usize) -> V,
+) {
+    for block in 0..patch.blocks {
+        let channels = (plane.channels - block * LANES).min(LANES);
+        let channel = plane.first_channel + block * LANES;
+        for row in 0..patch.rows {
+            let line = to.add(block * patch.block() + row * patch.row());
+            let y = patch.top + row as isize;
+            if y < 0 || y >= plane.height as isize {
+                for i in 0..patch.phases * patch.columns {
+                    V::zero().store(line.add(i * LANES));
+                }
+                continue;
+            }
+            let from = (image * plane.height + y as usize) * plane.width * plane.pixel + channel;
+            for phase in 0..patch.phases {
+                let line = line.add(phase * patch.phase());
+                // Column `i` of this phase is column `left + i · phases + phase` of the activation.
+                let first = patch.left + phase as isize;
+                let step = patch.phases as isize;
+                let begin = (-first)
+                    .max(0)
+                    .div_ceil_signed(step)
+                    .min(patch.columns as isize);
+                let end = (plane.width as isize - first)
+                    .max(0)
+                    .div_ceil_signed(step)
+                    .clamp(begin, patch.columns as isize);
+                for i in 0..begin {
+                    V::zero().store(line.add(i as usize * LANES));
+                }
+                for i in begin..end {
+                    let x = (first + i * step) as usize;
+                    let value = vector(from + x * plane.pixel, channel, channels);
+                    value.store(line.add(i as usize * LANES));
+                }
+                for i in end..patch.columns as isize {
+                    V::zero().store(line.add(i as usize * LANES));
+                }
+            }
+        }
+    }
+}
+
+trait CeilingDivision {
+    fn div_ceil_signed(self, by: Self) -> Self;
+}
+
+impl CeilingDivision for isize {
+    /// For a dividend that is not negative.
+    #[inline(always)]
+    fn div_ceil_signed(self, by: Self) -> Self {
+        (self + by - 1) / by
+    }
+}

@@ -1,0 +1,207 @@
+//! Batch norm's passes over an activation: pixels of `channels` floats, one after the other.
+
+use super::fill::NormGradient;
+use super::geometry::{block_channels, blocks};
+use super::vector::{LANES, Vector};
+
+/// Pixels whose rows of a block are held in the first-level cache while several sums are taken.
+const STRIP: usize = 64;
+
+pub(crate) type MomentsFn = unsafe fn(*const f32, usize, usize, *mut f32, *mut f32);
+
+/// Mean over `pixels`, and sum of squared differences from it, of every channel.
+///
+/// # Safety
+/// `data` is valid for reads of `pixels · channels` floats, `mean` and `squares` for writes of whole blocks of `channels`.
+#[inline(always)]
+pub(crate) unsafe fn moments<V: Vector>(
+    data: *const f32,
+    pixels: usize,
+    channels: usize,
+    mean: *mut f32,
+    squares: *mut f32,
+) {
+    for block in 0..blocks(channels) {
+        let (first, lanes) = (block * LANES, block_channels(channels, block));
+        let data = data.add(first);
+        let sum = sum_over::<V>(data, pixels, channels, lanes, |x| x);
+        let centre = sum.mul(V::splat(1.0 / pixels as f32));
+        let spread = sum_over::<V>(data, pixels, channels, lanes, |x| {
+            let d = x.sub(centre);
+            d.mul(d)
+        });
+        centre.store(mean.add(first));
+        spread.store(squares.add(first));
+    }
+}
+
+/// Σ of `of(x)` over pixels, in four sums by the pixel's place.
+#[inline(always)]
+unsafe fn sum_over<V: Vector>(
+    data: *const f32,
+    pixels: usize,
+    channels: usize,
+    lanes: usize,
+    of: impl Fn(V) -> V,
+) -> V {
+    let mut sums = [V::zero(); 4];
+    let mut p = 0;
+    if lanes == LANES {
+        while p + 4 <= pixels {
+            for i in 0..4 {
+                sums[i] = sums[i].add(of(V::load(data.add((p + i) * channels))));
+            }
+            p += 4;
+        }
+    }
+    while p < pixels {
+        sums[0] = sums[0].add(of(V::load_first(data.add(p * channels), lanes)));
+        p += 1;
+    }
+    sums[0].add(sums[1]).add(sums[2].add(sums[3]))
+}
+
+/// `scale · x + shift (+ addend)`, then ReLU if asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Affine {
+    /// One number a channel, padded to whole blocks.
+    pub(crate) scale: *const f32,
+    pub(crate) shift: *const f32,
+    /// Laid out as the input, or null.
+    pub(crate) addend: *const f32,
+    pub(crate) relu: bool,
+}
+
+pub(crate) type AffineFn = unsafe fn(&Affine, *const f32, *mut f32, usize, usize);
+
+/// Applies `affine` to `pixels` pixels of `channels`; `to` may be `from`.
+///
+/// # Safety
+/// `from` and `addend` are valid for reads, `to` for writes of `pixels · channels` floats.
+#[inline(always)]
+pub(crate) unsafe fn affine<V: Vector>(
+    affine: &Affine,
+    from: *const f32,
+    to: *mut f32,
+    pixels: usize,
+    channels: usize,
+) {
+    let value = |x: V, addend: V, channel: usize| {
+        let x = x.mul_add(
+            V::load(affine.scale.add(channel)),
+            V::load(affine.shift.add(channel)).add(addend),
+        );
+        if affine.relu { x.relu() } else { x }
+    };
+    let whole = channels / LANES * LANES;
+    for p in 0..pixels {
+        let at = p * channels;
+        let mut c = 0;
+        while c < whole {
+            let addend = match affine.addend.is_null() {
+                true => V::zero(),
+                false => V::load(affine.addend.add(at + c)),
+            };
+            value(V::load(from.add(at + c)), addend, c).store(to.add(at + c));
+            c += LANES;
+        }
+        if c < channels {
+            let lanes = channels - c;
+            let addend = match affine.addend.is_null() {
+                true => V::zero(),
+                false => V::load_first(affine.addend.add(at + c), lanes),
+            };
+            value(V::load_first(from.add(at + c), lanes), addend, c)
+                .store_first(to.add(at + c), lanes);
+        }
+    }
+}
+
+/// What [`gradient_sums`] reads and writes, all laid out as the gradient.
+#[derive(Clone, Copy)]
+pub(crate) struct GradientSums {
+    pub(crate) gradient: *const f32,
+    /// Batch norm's input.
+    pub(crate) input: *const f32,
+    /// The output of ReLU, or null without one.
+    pub(crate) gate: *const f32,
+    /// Where the gradient behind the ReLU goes, or null.
+    pub(crate) gated: *mut f32,
+    /// One number a channel, padded to whole blocks.
+    pub(crate) mean: *const f32,
+}
+
+pub(crate) type GradientSumsFn = unsafe fn(&GradientSums, usize, usize, *mut f32, *mut f32);
+
+/// For every channel Σ g and Σ g · (x - mean), where g is the gradient where the gate is positive.
+///
+/// # Safety
+/// Every pointer is valid for `pixels · channels` floats, `sums` and `products` for writes of whole blocks of `channels`.
+#[inline(always)]
+pub(crate) unsafe fn gradient_sums<V: Vector>(
+    s: &GradientSums,
+    pixels: usize,
+    channels: usize,
+    sums: *mut f32,
+    products: *mut f32,
+) {
+    for block in 0..blocks(channels) {
+        V::zero().store(sums.add(block * LANES));
+        V::zero().store(products.add(block * LANES));
+    }
+    let mut begin = 0;
+    while begin < pixels {
+        let end = (begin + STRIP).min(pixels);
+        for block in 0..blocks(channels) {
+            let (first, lanes) = (block * LANES, block_channels(channels, block));
+            let mean = V::load(s.mean.add(first));
+            let mut sum = [V::zero(); 2];
+            let mut product = [V::zero(); 2];
+            for p in begin..end {
+                let at = p * channels + first;
+                let mut g = V::load_first(s.gradient.add(at), lanes);
+                if !s.gate.is_null() {
+                    g = g.where_positive(V::load_first(s.gate.add(at), lanes));
+                }
+                if !s.gated.is_null() {
+                    g.store_first(s.gated.add(at), lanes);
+                }
+                let x = V::load_first(s.input.add(at), lanes).sub(mean);
+                sum[p % 2] = sum[p % 2].add(g);
+                product[p % 2] = g.mul_add(x, product[p % 2]);
+            }
+            let total = V::load(sums.add(first)).add(sum[0].add(sum[1]));
+            total.store(sums.add(first));
+            let total = V::load(products.add(first)).add(product[0].add(product[1]));
+            total.store(products.add(first));
+        }
+        begin = end;
+    }
+}
+
+pub(crate) type InputGradientFn =
+    unsafe fn(&NormGradient<'_>, *const f32, *mut f32, usize, usize, usize);
+
+/// The gradient of batch norm's input for `pixels` pixels from pixel `first`.
+///
+/// # Safety
+/// `gradient`, `to` and what `norm` holds are valid for `(first + pixels) · channels` floats.
+#[inline(always)]
+pub(crate) unsafe fn input_gradient<V: Vector>(
+    norm: &NormGradient<'_>,
+    gradient: *const f32,
+    to: *mut f32,
+    first: usize,
+    pixels: usize,
+    channels: usize,
+) {
+    for p in first..first + pixels {
+        for block in 0..blocks(channels) {
+            let (channel, lanes) = (block * LANES, block_channels(channels, block));
+            let at = p * channels + channel;
+            let g = V::load_first(gradient.add(at), lanes);
+            norm.apply(g, at, channel, lanes)
+                .store_first(to.add(at), lanes);
+        }
+    }
+}

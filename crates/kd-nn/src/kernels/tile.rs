@@ -1,0 +1,224 @@
+//! The innermost loops: a tile of output pixels and channels, held in registers until it is finished.
+//!
+//! Pixels of an input lie sixteen floats apart, sixteen channels each, whatever the convolution's stride (see [`super::fill`]).
+//! One weight vector (sixteen output channels) meets one input number, repeated in all lanes, for each pixel of the tile: with
+//! `R` rows of `P` pixels and `N` blocks of channels, R·P·N multiply-adds of sixteen lanes cost N + R·P loads.
+
+use super::vector::{LANES, Vector};
+
+/// Where a part of a sum comes from: `channels` consecutive input channels, `offset` floats behind the pixel's place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment {
+    pub(crate) offset: usize,
+    pub(crate) channels: usize,
+}
+
+/// What happens to a sum before it is stored. Pointers may be null.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish {
+    /// One number an output channel, padded to whole blocks.
+    pub(crate) shift: *const f32,
+    /// Laid out as the output.
+    pub(crate) addend: *const f32,
+    pub(crate) relu: bool,
+}
+
+/// A tile's operands.
+pub(crate) struct Tile<'a> {
+    pub(crate) input: *const f32,
+    /// Of each row's first pixel, in floats from `input`.
+    pub(crate) input_rows: *const usize,
+    pub(crate) segments: &'a [Segment],
+    /// For each segment and channel sixteen numbers.
+    pub(crate) weights: *const f32,
+    /// From one block of output channels to the next.
+    pub(crate) weight_block: usize,
+    /// First pixel, first channel of the block.
+    pub(crate) output: *mut f32,
+    pub(crate) output_rows: *const usize,
+    pub(crate) output_pixel: usize,
+    /// How many channels of the last block exist.
+    pub(crate) last_channels: usize,
+    pub(crate) finish: Finish,
+}
+
+pub(crate) type TileFn = unsafe fn(&Tile<'_>);
+
+/// Sums over all segments, for `R` rows of `P` pixels and `N` blocks of output channels.
+///
+/// # Safety
+/// `input` is valid for reads of every segment at every pixel, `weights` for `N` blocks, `output` (and `addend`) for writes (reads)
+/// of every pixel, as far as its channels exist; `shift`, if not null, for `N` blocks.
+#[inline(always)]
+pub(crate) unsafe fn tile<V: Vector, const R: usize, const P: usize, const N: usize>(t: &Tile<'_>) {
+    let mut sums = [[[V::zero(); P]; R]; N];
+    let mut rows = [t.input; R];
+    for r in 0..R {
+        rows[r] = t.input.add(*t.input_rows.add(r));
+    }
+    let mut weights = t.weights;
+    for segment in t.segments {
+        for c in 0..segment.channels {
+            let mut w = [V::zero(); N];
+            for n in 0..N {
+                w[n] = V::load(weights.add(n * t.weight_block));
+            }
+            for r in 0..R {
+                let pixel = rows[r].add(segment.offset + c);
+                for p in 0..P {
+                    let x = V::splat(*pixel.add(p * LANES));
+                    for n in 0..N {
+                        sums[n][r][p] = x.mul_add(w[n], sums[n][r][p]);
+                    }
+                }
+            }
+            weights = weights.add(LANES);
+        }
+    }
+    // Not a loop over blocks: an index that is not constant keeps the sums in memory.
+    if N > 1 {
+        finish::<V, R, P>(t, 0, LANES, sums[0]);
+    }
+    finish::<V, R, P>(t, N - 1, t.last_channels, sums[N - 1]);
+}
+
+/// As [`tile`] where every output channel has one input channel of its own: segments are taps, weights sixteen numbers a tap.
+///
+/// # Safety
+/// As [`tile`], with whole vectors read at every pixel.
+#[inline(always)]
+pub(crate) unsafe fn depthwise_tile<V: Vector, const P: usize>(t: &Tile<'_>) {
+    let mut sums = [[V::zero(); P]];
+    let row = t.input.add(*t.input_rows);
+    let mut weights = t.weights;
+    for segment in t.segments {
+        let w = V::load(weights);
+        for p in 0..P {
+            let x = V::load(row.add(segment.offset + p * LANES));
+            sums[0][p] = x.mul_add(w, sums[0][p]);
+        }
+        weights = weights.add(LANES);
+    }
+    finish::<V, 1, P>(t, 0, t.last_channels, sums);
+}
+
+/// Finishes and stores block `n` of a tile.
+#[inline(always)]
+unsafe fn finish<V: Vector, const R: usize, const P: usize>(
+    t: &Tile<'_>,
+    n: usize,
+    channels: usize,
+    sums: [[V; P]; R],
+) {
+    let shift = match t.finish.shift.is_null() {
+        true => V::zero(),
+        false => V::load(t.finish.shift.add(n * LANES)),
+    };
+    for r in 0..R {
+        let row = *t.output_rows.add(r) + n * LANES;
+        for p in 0..P {
+            let at = row + p * t.output_pixel;
+            let mut value = sums[r][p].add(shift);
+            if channels == LANES {
+                if !t.finish.addend.is_null() {
+                    value = value.add(V::load(t.finish.addend.add(at)));
+                }
+                if t.finish.relu {
+                    value = value.relu();
+                }
+                value.store(t.output.add(at));
+            } else {
+                if !t.finish.addend.is_null() {
+                    value = value.add(V::load_first(t.finish.addend.add(at), channels));
+                }
+                if t.finish.relu {
+                    value = value.relu();
+                }
+                value.store_first(t.output.add(at), channels);
+            }
+        }
+    }
+}
+
+/// The operands of a tile of the weights' gradient.
+pub(crate) struct WeightTile {
+    /// Of the first input channel, displaced by the tap.
+    pub(crate) input: *const f32,
+    pub(crate) input_rows: *const usize,
+    /// The output's gradient, sixteen floats a pixel.
+    pub(crate) gradient: *const f32,
+    pub(crate) gradient_rows: *const usize,
+    /// From one block of output channels to the next.
+    pub(crate) gradient_block: usize,
+    pub(crate) rows: usize,
+    pub(crate) width: usize,
+    /// For each input channel sixteen numbers; added to.
+    pub(crate) output: *mut f32,
+    pub(crate) output_block: usize,
+}
+
+pub(crate) type WeightTileFn = unsafe fn(&WeightTile);
+
+/// Adds Σ over pixels of input · gradient, for `C` input channels and `N` blocks of output channels.
+///
+/// # Safety
+/// `input` is valid for reads of `C` channels, `gradient` of sixteen in each of `N` blocks at every pixel of every row; `output` for
+/// reads and writes of `C` vectors in each of `N` blocks.
+#[inline(always)]
+pub(crate) unsafe fn weight_tile<V: Vector, const C: usize, const N: usize>(t: &WeightTile) {
+    let mut sums = [[V::zero(); C]; N];
+    for n in 0..N {
+        for c in 0..C {
+            sums[n][c] = V::load(t.output.add(n * t.output_block + c * LANES));
+        }
+    }
+    for row in 0..t.rows {
+        let mut x = t.input.add(*t.input_rows.add(row));
+        let mut g = t.gradient.add(*t.gradient_rows.add(row));
+        for _ in 0..t.width {
+            let mut gradient = [V::zero(); N];
+            for n in 0..N {
+                gradient[n] = V::load(g.add(n * t.gradient_block));
+            }
+            for c in 0..C {
+                let x = V::splat(*x.add(c));
+                for n in 0..N {
+                    sums[n][c] = x.mul_add(gradient[n], sums[n][c]);
+                }
+            }
+            x = x.add(LANES);
+            g = g.add(LANES);
+        }
+    }
+    for n in 0..N {
+        for c in 0..C {
+            sums[n][c].store(t.output.add(n * t.output_block + c * LANES));
+        }
+    }
+}
+
+/// As [`weight_tile`] where every output channel has one input channel of its own: adds sixteen numbers for one tap.
+///
+/// # Safety
+/// As [`weight_tile`], with whole vectors read at every pixel and one vector of output.
+#[inline(always)]
+pub(crate) unsafe fn depthwise_weight_tile<V: Vector>(t: &WeightTile) {
+    let mut sum = V::load(t.output);
+    for row in 0..t.rows {
+        let x = t.input.add(*t.input_rows.add(row));
+        let g = t.gradient.add(*t.gradient_rows.add(row));
+        let mut line = [V::zero(); 4];
+        for p in 0..t.width / 4 {
+            for i in 0..4 {
+                let at = (4 * p + i) * LANES;
+                line[i] = V::load(x.add(at)).mul_add(V::load(g.add(at)), line[i]);
+            }
+        }
+        for p in t.width / 4 * 4..t.width {
+            let at = p * LANES;
+            line[0] = V::load(x.add(at)).mul_add(V::load(g.add(at)), line[0]);
+        }
+        sum = sum.add(line[0].add(line[1]).add(line[2].add(line[3])));
+    }
+    sum.store(t.output);
+}
