@@ -14,21 +14,6 @@ NARROW = (16, 16, 32, 64)
 X4 = (32, 64, 128, 256)
 
 
-class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation that also tracks what running_var would be if the batch variance were biased."""
-
-    def __init__(self, channels):
-        super().__init__(channels)
-        self.biased = torch.ones(channels, dtype=torch.float64)
-
-    def forward(self, x):
-        if self.training:
-            with torch.no_grad():
-                batch = x.double().var(dim=(0, 2, 3), correction=0)
-                self.biased = (1 - self.momentum) * self.biased + self.momentum * batch
-        return super().forward(x)
-
-
 def conv(inputs, outputs, kernel, stride=1):
     return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
 
@@ -37,14 +22,14 @@ class Block(nn.Module):
     def __init__(self, inputs, outputs, stride, option):
         super().__init__()
         self.conv1 = conv(inputs, outputs, 3, stride)
-        self.bn1 = BatchNorm(outputs)
+        self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = conv(outputs, outputs, 3)
-        self.bn2 = BatchNorm(outputs)
+        self.bn2 = nn.BatchNorm2d(outputs)
         self.pad = (outputs - inputs) // 2
         self.stride = stride
         self.downsample = None
         if option == "B" and (stride != 1 or inputs != outputs):
-            self.downsample = nn.Sequential(conv(inputs, outputs, 1, stride), BatchNorm(outputs))
+            self.downsample = nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
 
     def shortcut(self, x):
         if self.downsample is not None:
@@ -65,7 +50,7 @@ class ResNet(nn.Module):
         if rest:
             raise ValueError(f"depth {depth} is not 6n + 2")
         self.conv1 = conv(3, widths[0], 3)
-        self.bn1 = BatchNorm(widths[0])
+        self.bn1 = nn.BatchNorm2d(widths[0])
         inputs = widths[0]
         for stage in (1, 2, 3):
             chain = []

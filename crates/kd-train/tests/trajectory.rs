@@ -69,7 +69,7 @@ fn after_step_1(name: &str, run: &Run, golden: &Value) {
         ("weights", ""),
         ("momentum", ""),
         ("running_mean", ".running_mean"),
-        ("running_var_biased", ".running_var"),
+        ("running_var", ".running_var"),
     ] {
         let Some(golden) = golden[group].as_object() else {
             continue;

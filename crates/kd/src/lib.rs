@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`losses`] | `kd-core` | what the student is asked to match |
 //! | [`augment`] | `kd-augment` | what both networks are shown: transforms, mixing, picking |
+//! | [`nn`] | `kd-nn` | convolution, batch norm and their group, fast on the CPU |
 //! | [`models`] | `kd-models` | teachers and students, weight files |
 //! | [`data`] | `kd-data` | data sets, checks, the deterministic loader |
 //! | [`metrics`] | `kd-metrics` | how good a teacher, a student, an augmentation is; plots |
@@ -28,6 +29,7 @@ pub use kd_core as losses;
 pub use kd_data as data;
 pub use kd_metrics as metrics;
 pub use kd_models as models;
+pub use kd_nn as nn;
 pub use kd_train as train;
 
 /// What most programs need.
