@@ -12,8 +12,8 @@ use std::time::Instant;
 use kd::burn::module::Module;
 use kd::burn::nn::PaddingConfig2d;
 use kd::burn::nn::loss::CrossEntropyLossConfig;
-use kd::burn::optim::momentum::MomentumConfig;
 use kd::burn::optim::decay::WeightDecayConfig;
+use kd::burn::optim::momentum::MomentumConfig;
 use kd::burn::optim::{GradientsParams, SgdConfig};
 use kd::burn::tensor::{Device, Distribution, Int, Tensor};
 use kd::nn::{Conv2d, Conv2dConfig};
@@ -169,8 +169,13 @@ mod peak {
             .and_then(|threads| threads.parse().ok())
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         std::thread::scope(|scope| {
-            let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| thread(seconds))).collect();
-            running.into_iter().filter_map(|thread| thread.join().ok()).sum()
+            let running: Vec<_> = (0..threads)
+                .map(|_| scope.spawn(|| thread(seconds)))
+                .collect();
+            running
+                .into_iter()
+                .filter_map(|thread| thread.join().ok())
+                .sum()
         })
     }
 
@@ -205,7 +210,10 @@ mod peak {
     #[target_feature(enable = "avx512f")]
     fn avx512(rounds: usize) -> f64 {
         use std::arch::x86_64::*;
-        let (a, b) = (_mm512_set1_ps(black_box(0.5)), _mm512_set1_ps(black_box(0.25)));
+        let (a, b) = (
+            _mm512_set1_ps(black_box(0.5)),
+            _mm512_set1_ps(black_box(0.25)),
+        );
         let mut sums = [_mm512_setzero_ps(); 16];
         for _ in 0..rounds {
             for sum in &mut sums {
@@ -220,7 +228,10 @@ mod peak {
     #[target_feature(enable = "avx2,fma")]
     fn avx2(rounds: usize) -> f64 {
         use std::arch::x86_64::*;
-        let (a, b) = (_mm256_set1_ps(black_box(0.5)), _mm256_set1_ps(black_box(0.25)));
+        let (a, b) = (
+            _mm256_set1_ps(black_box(0.5)),
+            _mm256_set1_ps(black_box(0.25)),
+        );
         let mut sums = [_mm256_setzero_ps(); 12];
         for _ in 0..rounds {
             for sum in &mut sums {

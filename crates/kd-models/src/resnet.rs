@@ -144,21 +144,18 @@ impl BasicBlock {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let out = Fused::new()
+        let block = Fused::new()
             .conv(&self.conv1)
             .norm(&self.bn1)
             .relu()
-            .forward(x.clone());
-        let shortcut = match &self.downsample {
-            Some(Projection { conv, bn }) => Fused::new().conv(conv).norm(bn).forward(x),
-            None => pad_shortcut(x, self.channels, self.stride),
-        };
-        Fused::new()
             .conv(&self.conv2)
-            .norm(&self.bn2)
-            .add(shortcut)
-            .relu()
-            .forward(out)
+            .norm(&self.bn2);
+        let block = match &self.downsample {
+            Some(Projection { conv, bn }) => block.add_projection(conv, bn),
+            None if self.stride == 1 && x.dims()[1] == self.channels => block.add_input(),
+            None => block.add(pad_shortcut(x.clone(), self.channels, self.stride)),
+        };
+        block.relu().forward(x)
     }
 }
 

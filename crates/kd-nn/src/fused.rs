@@ -4,65 +4,108 @@ use burn::tensor::module::conv2d;
 
 use crate::{BatchNorm, Conv2d};
 
-/// A group of layers as one operation: convolution, batch norm, addition, ReLU, in this order, each of them optional.
+/// Layers one after the other, as one operation: convolutions, batch norms, additions and ReLUs, in the order in which they are
+/// called for.
 ///
 /// `Fused` borrows the layers for one pass, so a network keeps them under whatever names its records have. The result is that of the
-/// layers one after the other, up to rounding; what differs is how often activations go through memory. In training, the
-/// convolution takes the batch's moments while its output is in the cache, and normalisation, addition and ReLU are one pass; in
-/// the backward pass the gradient of the convolution's output is never written. In evaluation, batch norm is part of the weights,
-/// and addition and ReLU happen before a sum leaves its register.
+/// layers one by one, up to rounding; what differs is how often activations go through memory. The longer the sequence, the better:
+/// a whole residual block is one.
+///
+/// In training, a convolution takes the moments of its output while that is in the cache; batch norm and ReLU that stand before
+/// another convolution happen when it reads its input, and are never written; in the backward pass the gradient of a
+/// convolution's output is never written either. In evaluation, batch norm is part of the weights, and addition and ReLU happen
+/// before a sum leaves its register.
 ///
 /// ```
-/// use kd_nn::{BatchNormConfig, Conv2dConfig, Fused};
+/// use burn::tensor::activation::relu;
 /// use burn::tensor::{Device, Distribution, Tensor};
+/// use kd_nn::{BatchNormConfig, Conv2dConfig, Fused};
 ///
 /// let device = Device::default();
-/// let conv = Conv2dConfig::new([16, 16], [3, 3]).with_bias(false).init(&device);
+/// let conv = Conv2dConfig::new([16, 16], [3, 3]).with_padding(burn::nn::PaddingConfig2d::Same).init(&device);
 /// let norm = BatchNormConfig::new(16).init(&device);
-/// let x = Tensor::random([8, 16, 32, 32], Distribution::Default, &device);
+/// let x = Tensor::<4>::random([8, 16, 32, 32], Distribution::Default, &device);
 ///
-/// let y = Fused::new().conv(&conv).norm(&norm).relu().forward(x.clone());
+/// let y = Fused::new().conv(&conv).norm(&norm).add_input().relu().forward(x.clone());
 ///
-/// let apart = burn::tensor::activation::relu(norm.forward(conv.forward(x)));
+/// let apart = relu(norm.forward(conv.forward(x.clone())) + x);
 /// assert!((y - apart).abs().max().into_scalar::<f32>() < 1e-5);
 /// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "nothing is computed before `forward`"]
 pub struct Fused<'a> {
+    groups: Vec<Layers<'a>>,
+}
+
+/// Convolution, batch norm, addition, ReLU, in this order.
+#[derive(Clone, Debug, Default)]
+struct Layers<'a> {
     conv: Option<&'a Conv2d>,
     norm: Option<&'a BatchNorm>,
-    addend: Option<Tensor<4>>,
+    addend: Option<Addend<'a>>,
     relu: bool,
 }
 
+#[derive(Clone, Debug)]
+enum Addend<'a> {
+    Tensor(Tensor<4>),
+    Input,
+    Projection(&'a Conv2d, &'a BatchNorm),
+}
+
 impl<'a> Fused<'a> {
-    /// A group of no layers, which changes nothing.
+    /// No layers yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// First, a convolution.
+    /// A convolution.
     pub fn conv(mut self, conv: &'a Conv2d) -> Self {
-        self.conv = Some(conv);
+        self.group(|_| true).conv = Some(conv);
         self
     }
 
-    /// Then, batch norm.
+    /// Batch norm.
     pub fn norm(mut self, norm: &'a BatchNorm) -> Self {
-        self.norm = Some(norm);
+        self.group(|last| last.norm.is_some() || last.addend.is_some() || last.relu)
+            .norm = Some(norm);
         self
     }
 
-    /// Then, `addend` is added: the shortcut of a residual block. Its shape is that of the output.
-    pub fn add(mut self, addend: Tensor<4>) -> Self {
-        self.addend = Some(addend);
-        self
+    /// Adds `addend`, whose shape is that of what it is added to.
+    pub fn add(self, addend: Tensor<4>) -> Self {
+        self.addend(Addend::Tensor(addend))
     }
 
-    /// Last, `max(x, 0)`.
+    /// Adds the input of the whole sequence: the shortcut of a residual block.
+    pub fn add_input(self) -> Self {
+        self.addend(Addend::Input)
+    }
+
+    /// Adds what a convolution and batch norm make of the input of the whole sequence: the shortcut of a residual block that changes
+    /// the shape.
+    pub fn add_projection(self, conv: &'a Conv2d, norm: &'a BatchNorm) -> Self {
+        self.addend(Addend::Projection(conv, norm))
+    }
+
+    /// `max(x, 0)`.
     pub fn relu(mut self) -> Self {
-        self.relu = true;
+        self.group(|_| false).relu = true;
         self
+    }
+
+    fn addend(mut self, addend: Addend<'a>) -> Self {
+        self.group(|last| last.addend.is_some() || last.relu).addend = Some(addend);
+        self
+    }
+
+    /// The group that the next layer belongs to: the last one, unless that is `full`.
+    fn group(&mut self, full: impl Fn(&Layers<'a>) -> bool) -> &mut Layers<'a> {
+        if self.groups.last().is_none_or(full) {
+            self.groups.push(Layers::default());
+        }
+        let last = self.groups.len() - 1;
+        &mut self.groups[last]
     }
 
     /// # Shapes
@@ -76,97 +119,174 @@ impl<'a> Fused<'a> {
         if let Some(output) = self.on_flex(&input) {
             return output;
         }
-        let mut x = input;
+        let mut x = input.clone();
+        for group in self.groups {
+            x = group.forward_burn(x, &input);
+        }
+        x
+    }
+}
+
+impl Layers<'_> {
+    /// By Burn's operations.
+    fn forward_burn(self, mut x: Tensor<4>, input: &Tensor<4>) -> Tensor<4> {
         if let Some(conv) = self.conv {
-            let [_, _, height, width] = x.dims();
-            let bias = conv.bias.as_ref().map(|bias| bias.val());
-            x = conv2d(x, conv.weight.val(), bias, conv.options([height, width]));
+            x = conv.forward_burn(x);
         }
         if let Some(norm) = self.norm {
             x = norm.forward_burn(x);
         }
-        if let Some(addend) = self.addend {
-            x = x + addend;
-        }
+        x = match self.addend {
+            None => x,
+            Some(Addend::Tensor(addend)) => x + addend,
+            Some(Addend::Input) => x + input.clone(),
+            Some(Addend::Projection(conv, norm)) => {
+                x + norm.forward_burn(conv.forward_burn(input.clone()))
+            }
+        };
         if self.relu { relu(x) } else { x }
     }
+}
 
-    #[cfg(feature = "flex")]
-    fn on_flex(&self, input: &Tensor<4>) -> Option<Tensor<4>> {
-        use crate::flex::{self, Conv, Norm, Operands, dispatch};
+impl Conv2d {
+    /// By Burn's operation.
+    fn forward_burn(&self, input: Tensor<4>) -> Tensor<4> {
+        let [_, _, height, width] = input.dims();
+        let bias = self.bias.as_ref().map(|bias| bias.val());
+        conv2d(
+            input,
+            self.weight.val(),
+            bias,
+            self.options([height, width]),
+        )
+    }
+}
 
-        if self.conv.is_none() && self.norm.is_none() {
-            return None;
-        }
-        let dims = input.dims();
-        let mut shape = dims;
-        let conv = match self.conv {
-            None => None,
-            Some(conv) => {
-                let bias = conv.bias.as_ref().map(|bias| bias.val());
-                let weight = conv.weight.val();
-                let options = conv.options([dims[2], dims[3]]);
-                let sizes = bias.as_ref().map(|bias| bias.dims());
-                let geometry = flex::geometry(dims, weight.dims(), sizes, &options)?;
-                shape = [
-                    dims[0],
-                    geometry.channels[1],
-                    geometry.output[0],
-                    geometry.output[1],
-                ];
-                Some(Conv {
-                    weight: dispatch(&weight),
-                    bias: bias.as_ref().map(dispatch),
-                    geometry,
-                })
+/// The way to the kernels. `None` leaves it to Burn, which computes what it can and explains what is wrong.
+#[cfg(feature = "flex")]
+mod on_flex {
+    use burn::backend::DispatchTensor;
+    use burn::tensor::Tensor;
+
+    use super::{Addend, Fused, Layers};
+    use crate::flex::{self, Conv, Group, Norm, Sequence};
+    use crate::{BatchNorm, Conv2d};
+
+    impl<'a> Fused<'a> {
+        pub(super) fn on_flex(&self, input: &Tensor<4>) -> Option<Tensor<4>> {
+            let mut shape = input.dims();
+            if self.groups.is_empty() || shape.contains(&0) {
+                return None;
             }
-        };
-        let fits = |channels: usize| channels == shape[1];
-        let trains = self.norm.is_some_and(|norm| norm.trains(input));
-        let norm = match self.norm {
-            None => None,
-            Some(norm) => {
-                let fixed = (!trains).then(|| norm.running(input));
-                let all = [norm.gamma.val(), norm.beta.val()];
-                if !all
-                    .iter()
-                    .chain(fixed.iter().flatten())
-                    .all(|t| fits(t.dims()[0]))
-                {
-                    return None;
+            let mut groups = Vec::with_capacity(self.groups.len());
+            for layers in &self.groups {
+                let group = layers.on_flex(input, shape)?;
+                shape = group.shape;
+                groups.push(group);
+            }
+            let done = flex::run(Sequence {
+                input: dispatch(input),
+                groups,
+            })?;
+            let norms = self.groups.iter().flat_map(Layers::norms);
+            for (norm, batch) in norms.filter(|norm| norm.trains(input)).zip(done.moments) {
+                let [mean, variance] = batch.tensors.map(Tensor::from_dispatch);
+                norm.update(mean, variance, batch.numbers);
+            }
+            Some(Tensor::from_dispatch(done.output))
+        }
+    }
+
+    impl<'a> Layers<'a> {
+        /// In the order in which the sequence gives their moments.
+        fn norms(&self) -> impl Iterator<Item = &'a BatchNorm> + use<'a> {
+            let projection = match self.addend {
+                Some(Addend::Projection(_, norm)) => Some(norm),
+                _ => None,
+            };
+            self.norm.into_iter().chain(projection)
+        }
+
+        /// The group for an input of this shape, where `first` is the input of the whole sequence.
+        fn on_flex(&self, first: &Tensor<4>, shape: [usize; 4]) -> Option<Group<DispatchTensor>> {
+            let (conv, shape) = match self.conv {
+                None => (None, shape),
+                Some(conv) => {
+                    let conv = convolution(conv, shape)?;
+                    let g = conv.geometry;
+                    (
+                        Some(conv),
+                        [g.batch, g.channels[1], g.output[0], g.output[1]],
+                    )
                 }
-                let [gamma, beta] = all.each_ref().map(dispatch);
-                Some(Norm {
-                    gamma,
-                    beta,
-                    epsilon: norm.epsilon,
-                    fixed: fixed.map(|fixed| fixed.each_ref().map(dispatch)),
-                })
-            }
-        };
-        if shape.contains(&0)
-            || self
-                .addend
-                .as_ref()
-                .is_some_and(|addend| addend.dims() != shape)
-        {
+            };
+            let norm = match self.norm {
+                None => None,
+                Some(norm) => Some(normalisation(norm, first, shape[1])?),
+            };
+            let addend = match &self.addend {
+                None => None,
+                Some(Addend::Tensor(tensor)) if tensor.dims() == shape => {
+                    Some(flex::Addend::Tensor(dispatch(tensor)))
+                }
+                Some(Addend::Input) if first.dims() == shape => Some(flex::Addend::Input),
+                Some(Addend::Projection(conv, norm)) => {
+                    let projection = Layers {
+                        conv: Some(conv),
+                        norm: Some(norm),
+                        ..Layers::default()
+                    };
+                    let group = projection.on_flex(first, first.dims())?;
+                    let fits = group.shape == shape;
+                    Some(fits.then(|| flex::Addend::Projection(Box::new(group)))?)
+                }
+                Some(_) => return None,
+            };
+            Some(Group {
+                conv,
+                norm,
+                addend,
+                relu: self.relu,
+                shape,
+            })
+        }
+    }
+
+    fn convolution(conv: &Conv2d, shape: [usize; 4]) -> Option<Conv<DispatchTensor>> {
+        let weight = conv.weight.val();
+        let bias = conv.bias.as_ref().map(|bias| bias.val());
+        let options = conv.options([shape[2], shape[3]]);
+        let sizes = bias.as_ref().map(|bias| bias.dims());
+        Some(Conv {
+            geometry: flex::geometry(shape, weight.dims(), sizes, &options)?,
+            weight: weight.into_dispatch(),
+            bias: bias.map(Tensor::into_dispatch),
+        })
+    }
+
+    fn normalisation(
+        norm: &BatchNorm,
+        first: &Tensor<4>,
+        channels: usize,
+    ) -> Option<Norm<DispatchTensor>> {
+        let fixed = (!norm.trains(first)).then(|| norm.running(first));
+        let (gamma, beta) = (norm.gamma.val(), norm.beta.val());
+        let fits = [&gamma, &beta]
+            .into_iter()
+            .chain(fixed.iter().flatten())
+            .all(|tensor| tensor.dims() == [channels]);
+        if !fits {
             return None;
         }
-        let done = flex::group(Operands {
-            input: dispatch(input),
-            conv,
-            norm,
-            addend: self.addend.as_ref().map(dispatch),
-            relu: self.relu,
-        })?;
-        if let (Some(norm), Some([mean, variance])) = (self.norm, done.moments) {
-            let numbers = shape[0] * shape[2] * shape[3];
-            norm.update(
-                Tensor::from_dispatch(mean),
-                Tensor::from_dispatch(variance),
-                numbers,
-            );
-        }
-        Some(Tensor::from_dispatch(done.output))
+        Some(Norm {
+            gamma: gamma.into_dispatch(),
+            beta: beta.into_dispatch(),
+            epsilon: norm.epsilon,
+            fixed: fixed.map(|fixed| fixed.map(Tensor::into_dispatch)),
+        })
+    }
+
+    fn dispatch<const D: usize>(tensor: &Tensor<D>) -> DispatchTensor {
+        tensor.clone().into_dispatch()
     }
 }

@@ -1,5 +1,6 @@
 //! Burn's tensors as the kernels see them: dense, with channels innermost.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use burn::tensor::DType;
@@ -57,15 +58,11 @@ fn tensor(buffer: Buffer, layout: Layout) -> FlexTensor {
     FlexTensor::new(bytes, layout, DType::F32)
 }
 
-/// The numbers of a tensor in the order of its dimensions.
-pub(super) fn numbers(tensor: &FlexTensor) -> Vec<f32> {
+/// The numbers of an f32 tensor in the order of its dimensions.
+pub(super) fn numbers(tensor: &FlexTensor) -> Cow<'_, [f32]> {
     match tensor.as_slice::<f32>() {
-        Some(slice) => slice.to_vec(),
-        None => tensor
-            .to_contiguous()
-            .as_slice::<f32>()
-            .unwrap_or_default()
-            .to_vec(),
+        Some(slice) => Cow::Borrowed(slice),
+        None => Cow::Owned(tensor.to_contiguous().storage::<f32>().to_vec()),
     }
 }
 

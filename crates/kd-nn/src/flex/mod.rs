@@ -4,19 +4,23 @@
 //! sizes that fit together. Anything else is left to Burn, which computes it or explains what is wrong.
 
 mod activation;
-mod group;
+mod backward;
+mod forward;
+mod sequence;
 
 use burn::backend::autodiff::checkpoint::strategy::{BalancedCheckpointing, NoCheckpointing};
 use burn::backend::{
     Autodiff, AutodiffBackend, BackendTensor, DispatchAutodiffContext, DispatchTensor,
     DispatchTensorKind, Flex, GradientCheckpointingStrategy, TensorMetadata,
 };
+use burn::tensor::DType;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{DType, Tensor};
 
-use group::Tracked;
-pub(crate) use group::{Conv, Norm, Operands, Output};
+pub(crate) use forward::Output;
+pub(crate) use sequence::{Addend, Conv, Group, Norm, Sequence};
 
+use self::backward::{MOST, Tracked, forward_tracked};
+use self::forward::forward;
 use crate::kernels::geometry::Geometry;
 
 /// The sizes of a convolution, unless they do not fit together or leave no output.
@@ -71,10 +75,10 @@ pub(crate) fn geometry(
     })
 }
 
-/// Computes the group if all its operands are f32 tensors of `flex`.
-pub(crate) fn group(operands: Operands<DispatchTensor>) -> Option<Output<DispatchTensor>> {
+/// Computes the sequence if all its tensors are f32 tensors of `flex`.
+pub(crate) fn run(sequence: Sequence<DispatchTensor>) -> Option<Output<DispatchTensor>> {
     let mut context = DispatchAutodiffContext::Disabled;
-    for tensor in operands.all() {
+    for tensor in sequence.tensors() {
         if tensor.dtype() != DType::F32 || !on_flex(&tensor.kind) {
             return None;
         }
@@ -85,41 +89,49 @@ pub(crate) fn group(operands: Operands<DispatchTensor>) -> Option<Output<Dispatc
             _ => return None,
         };
     }
-    let output = match context {
+    if sequence.parameters().len() > MOST {
+        return None;
+    }
+    Some(match context {
         DispatchAutodiffContext::Disabled => {
-            let done = group::forward(operands.map(plain));
-            let back = |tensor| DispatchTensor {
+            let (done, _) = forward(sequence.map(&mut plain), false);
+            done.map(|tensor| DispatchTensor {
                 kind: DispatchTensorKind::Flex(BackendTensor::Float(tensor)),
                 autodiff: context,
-            };
-            Output {
-                output: back(done.output),
-                moments: done.moments.map(|moments| moments.map(back)),
-            }
+            })
         }
         DispatchAutodiffContext::Enabled(strategy) => {
-            let operands = operands.map(tracked);
+            let sequence = sequence.map(&mut tracked);
             let done = match strategy {
                 GradientCheckpointingStrategy::Disabled => {
-                    group::forward_tracked::<NoCheckpointing>(operands)
+                    forward_tracked::<NoCheckpointing>(sequence)
                 }
                 GradientCheckpointingStrategy::Balanced => {
-                    group::forward_tracked::<BalancedCheckpointing>(operands)
+                    forward_tracked::<BalancedCheckpointing>(sequence)
                 }
             };
-            let back = |tensor| DispatchTensor {
-                kind: DispatchTensorKind::Autodiff(Box::new(DispatchTensorKind::Flex(
-                    BackendTensor::Autodiff(tensor),
-                ))),
-                autodiff: context,
-            };
-            Output {
-                output: back(done.output),
-                moments: done.moments.map(|moments| moments.map(back)),
-            }
+            done.map(|tensor| {
+                let kind = DispatchTensorKind::Flex(BackendTensor::Autodiff(tensor));
+                DispatchTensor {
+                    kind: DispatchTensorKind::Autodiff(Box::new(kind)),
+                    autodiff: context,
+                }
+            })
         }
-    };
-    Some(output)
+    })
+}
+
+impl<T> Output<T> {
+    fn map<U>(self, f: impl Fn(T) -> U) -> Output<U> {
+        Output {
+            output: f(self.output),
+            moments: self
+                .moments
+                .into_iter()
+                .map(|batch| batch.map(&f))
+                .collect(),
+        }
+    }
 }
 
 #[allow(unreachable_patterns)]
@@ -156,9 +168,4 @@ fn tracked(tensor: DispatchTensor) -> Tracked {
         DispatchTensorKind::Flex(tensor) => Autodiff::<Flex>::from_inner(tensor.float()),
         _ => unreachable!("a tensor of flex"),
     }
-}
-
-/// A tensor as the routes above take it.
-pub(crate) fn dispatch<const D: usize>(tensor: &Tensor<D>) -> DispatchTensor {
-    tensor.clone().into_dispatch()
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv::Shared;
-use super::fill::NormGradient;
+use super::fill::{Gate, NormGradient};
 use super::geometry::blocks;
 use super::isa::Kernels;
 use super::norm::{Affine, GradientSums};
@@ -111,6 +111,7 @@ pub(crate) fn moments(kernels: &Kernels, data: &[f32], channels: usize) -> Momen
 }
 
 /// Batch norm as one multiplication and one addition a number.
+#[derive(Clone, Debug)]
 pub(crate) struct Scaling {
     /// Padded to whole blocks; as `shift`.
     pub(crate) scale: Vec<f32>,
@@ -118,6 +119,14 @@ pub(crate) struct Scaling {
 }
 
 impl Scaling {
+    /// Changes nothing.
+    pub(crate) fn identity(channels: usize) -> Self {
+        Self {
+            scale: vec![1.0; padded(channels)],
+            shift: vec![0.0; padded(channels)],
+        }
+    }
+
     /// `gamma / √(variance + epsilon)`, and what makes the mean `beta`.
     pub(crate) fn new(
         mean: &[f32],
@@ -218,58 +227,79 @@ impl<'a> Normalised<'a> {
         }
     }
 
-    /// From the gradient of the output, of which only what lies where `gate` is positive counts; that part is written to `gated` if
-    /// given.
+    /// The gradients of gamma and beta, and what that of the input needs, from the gradient of the output. The part of it that passes
+    /// the gate is written to `gated` if given.
     pub(crate) fn gradients(
         &self,
         gradient: &[f32],
-        gate: Option<&[f32]>,
+        gate: Gate<'_>,
         gated: Option<&mut [f32]>,
     ) -> Gradients {
-        let channels = self.channels;
         assert_eq!(gradient.len(), self.input.len());
-        assert!(gate.is_none_or(|gate| gate.len() == gradient.len()));
         assert!(
             gated
                 .as_ref()
                 .is_none_or(|gated| gated.len() == gradient.len())
         );
         let gated = Shared(gated.map_or(core::ptr::null_mut(), |gated| gated.as_mut_ptr()));
-        let parts: Vec<Pair> = spans(gradient.len() / channels, channels)
-            .par_iter()
+        let gradient = Shared((gradient.as_ptr(), gradient.len()));
+        let parts: Vec<Pair> = spans(gradient.get().1 / self.channels, self.channels)
+            .into_par_iter()
+            // SAFETY: the lengths were checked above; spans share no pixel.
             .map(|span| {
-                let at = span.start * channels;
-                let mut pair = Pair {
-                    pixels: span.len(),
-                    first: vec![0.0; padded(channels)],
-                    second: vec![0.0; padded(channels)],
-                };
-                // SAFETY: the lengths were checked above; spans share no pixel.
                 #[allow(unsafe_code)]
                 unsafe {
-                    let gated = gated.get();
-                    let sums = GradientSums {
-                        gradient: gradient[at..].as_ptr(),
-                        input: self.input[at..].as_ptr(),
-                        gate: gate.map_or(core::ptr::null(), |gate| gate[at..].as_ptr()),
-                        gated: if gated.is_null() {
-                            gated
-                        } else {
-                            gated.add(at)
-                        },
-                        mean: self.moments.mean.as_ptr(),
-                    };
-                    (self.kernels.gradient_sums)(
-                        &sums,
-                        span.len(),
-                        channels,
-                        pair.first.as_mut_ptr(),
-                        pair.second.as_mut_ptr(),
-                    );
+                    self.part(gradient.get().0, span, gate, gated.get())
                 }
-                pair
             })
             .collect();
+        self.finish(&parts)
+    }
+
+    /// The sums over some pixels that [`Self::finish`] adds up. `gated` may be null.
+    ///
+    /// # Safety
+    /// `gradient` is valid for reads, and `gated` for writes, of those pixels.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn part(
+        &self,
+        gradient: *const f32,
+        pixels: Range<usize>,
+        gate: Gate<'_>,
+        gated: *mut f32,
+    ) -> Pair {
+        let channels = self.channels;
+        let mut pair = Pair {
+            pixels: pixels.len(),
+            first: vec![0.0; padded(channels)],
+            second: vec![0.0; padded(channels)],
+        };
+        assert!(pixels.end * channels <= self.input.len());
+        if let Gate::Output(output) = gate {
+            assert_eq!(output.len(), self.input.len());
+        }
+        let sums = GradientSums {
+            gradient,
+            input: self.input.as_ptr(),
+            gate,
+            gated,
+            mean: self.moments.mean.as_ptr(),
+        };
+        unsafe {
+            (self.kernels.gradient_sums)(
+                &sums,
+                pixels,
+                channels,
+                pair.first.as_mut_ptr(),
+                pair.second.as_mut_ptr(),
+            );
+        }
+        pair
+    }
+
+    /// From the sums over all pixels, taken in parts.
+    pub(crate) fn finish(&self, parts: &[Pair]) -> Gradients {
+        let channels = self.channels;
         let total = |lane: usize, of: fn(&Pair) -> &[f32]| -> f64 {
             parts.iter().map(|part| f64::from(of(part)[lane])).sum()
         };
@@ -301,11 +331,7 @@ impl<'a> Normalised<'a> {
 
 impl Gradients {
     /// How the gradient of batch norm's input follows from that of its output.
-    pub(crate) fn norm<'a>(
-        &'a self,
-        of: &'a Normalised<'_>,
-        gate: Option<&'a [f32]>,
-    ) -> NormGradient<'a> {
+    pub(crate) fn norm<'a>(&'a self, of: &'a Normalised<'_>, gate: Gate<'a>) -> NormGradient<'a> {
         NormGradient {
             input: of.input,
             gate,
@@ -327,7 +353,9 @@ pub(crate) fn input_gradient(
 ) {
     assert_eq!(gradient.len(), to.len());
     assert_eq!(gradient.len(), norm.input.len());
-    assert!(norm.gate.is_none_or(|gate| gate.len() == gradient.len()));
+    if let Gate::Output(output) = norm.gate {
+        assert_eq!(output.len(), gradient.len());
+    }
     let to = Shared(to.as_mut_ptr());
     spans(gradient.len() / channels, channels)
         .par_iter()

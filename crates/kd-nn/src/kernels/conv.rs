@@ -9,7 +9,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::buffer::Buffer;
-use super::fill::{NormGradient, Patch, Plane};
+use super::fill::{Patch, Plane, Transform};
 use super::geometry::{Geometry, block_channels, blocks};
 use super::isa::Kernels;
 use super::pack::{self, Class};
@@ -270,6 +270,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) kernels: &'a Kernels,
     pub(crate) geometry: Geometry,
     pub(crate) input: &'a [f32],
+    /// Of the input, on its way in.
+    pub(crate) transform: Transform<'a>,
     /// As [`pack::forward`] orders them.
     pub(crate) weights: &'a Buffer,
     /// One number an output channel, padded to whole blocks.
@@ -337,7 +339,7 @@ impl Forward<'_> {
             let plane = input_plane(g, self.input.as_ptr(), group);
             for (i, image) in band.images.clone().enumerate() {
                 let to = scratch.as_mut_ptr().add(i * patch.image());
-                (self.kernels.fill)(&patch, to, &plane, image, None);
+                (self.kernels.fill)(&patch, to, &plane, image, &self.transform);
             }
             let first = group * channels;
             let at = |p: Option<&[f32]>| p.map_or(core::ptr::null(), |p| p.as_ptr().add(first));
@@ -409,11 +411,14 @@ pub(crate) struct Backward<'a> {
     pub(crate) geometry: Geometry,
     /// The gradient of the output, or of what batch norm and ReLU made of it.
     pub(crate) gradient: &'a [f32],
-    pub(crate) norm: Option<NormGradient<'a>>,
+    /// Of the gradient, on its way in.
+    pub(crate) transform: Transform<'a>,
     /// The weights, if the input's gradient is wanted.
     pub(crate) weights: Option<&'a [f32]>,
     /// The convolution's input, if the weights' gradient is wanted.
     pub(crate) input: Option<&'a [f32]>,
+    /// Of the input, on its way in.
+    pub(crate) input_transform: Transform<'a>,
     /// Added to the input's gradient; laid out as the input.
     pub(crate) addend: Option<&'a [f32]>,
 }
@@ -426,13 +431,22 @@ struct Plan<'a> {
 }
 
 impl Backward<'_> {
-    /// Writes the gradients that are wanted. `weights` is `[output, input / groups, height, width]`.
-    pub(crate) fn run(&self, input: Option<&mut [f32]>, weights: Option<&mut [f32]>) {
+    /// Writes the gradients that are wanted. `weights` is `[output, input / groups, height, width]`. If that of the input is,
+    /// `then(gradient, pixels)` is called when those pixels of it are done, in the thread that has them in its cache.
+    pub(crate) fn run<T: Send>(
+        &self,
+        input: Option<&mut [f32]>,
+        weights: Option<&mut [f32]>,
+        then: impl Fn(*const f32, Range<usize>) -> T + Sync,
+    ) -> Vec<T> {
         let g = &self.geometry;
         assert_eq!(
             self.gradient.len(),
             g.batch * g.output_pixels() * g.channels[1]
         );
+        if let Transform::Gradient(norm) = self.transform {
+            assert_eq!(norm.input.len(), self.gradient.len());
+        }
         let inputs = g.batch * g.input_pixels() * g.channels[0];
         assert!(self.input.is_none_or(|x| x.len() == inputs));
         assert!(self.addend.is_none_or(|x| x.len() == inputs));
@@ -453,7 +467,7 @@ impl Backward<'_> {
         let parts = if size > LARGE { LARGE_PARTS } else { PARTS };
         let bands = bands(g);
         let each = bands.len().div_ceil(parts);
-        let sums: Vec<Option<Buffer>> = bands
+        let done: Vec<(Option<Buffer>, Vec<T>)> = bands
             .par_chunks(each)
             .map(|bands| {
                 let mut sum = self.input.map(|_| {
@@ -461,6 +475,7 @@ impl Backward<'_> {
                     sum.as_mut_slice()[..size].fill(0.0);
                     sum
                 });
+                let mut results = Vec::new();
                 for band in bands {
                     // SAFETY: the lengths were checked above; bands share no pixel of the input's gradient, and every part has a
                     // sum of its own.
@@ -468,10 +483,14 @@ impl Backward<'_> {
                     unsafe {
                         self.band(band, &plan.0, sum.as_mut());
                     }
+                    if !plan.0.input_gradient.is_null() {
+                        results.push(then(plan.0.input_gradient, self.input_pixels(band)));
+                    }
                 }
-                sum
+                (sum, results)
             })
             .collect();
+        let (sums, results): (Vec<_>, Vec<_>) = done.into_iter().unzip();
         if let Some(weights) = weights {
             assert_eq!(
                 weights.len(),
@@ -480,6 +499,19 @@ impl Backward<'_> {
             let sums: Vec<Buffer> = sums.into_iter().flatten().collect();
             pack::unpack_gradient(g, &sums, weights);
         }
+        results.into_iter().flatten().collect()
+    }
+
+    /// The pixels of the input whose gradient belongs to a band.
+    fn input_pixels(&self, band: &Band) -> Range<usize> {
+        let [height, width] = self.geometry.input;
+        let rows = self.input_rows(band);
+        let first = band.images.start * height + rows.start;
+        let count = match rows.len() == height {
+            true => band.images.len() * height,
+            false => rows.len(),
+        };
+        first * width..(first + count) * width
     }
 
     /// The input rows whose gradient belongs to a band of output rows.
@@ -533,7 +565,7 @@ impl Backward<'_> {
             let plane = gradient_plane(g, self.gradient.as_ptr(), group);
             for (i, image) in band.images.clone().enumerate() {
                 let to = scratch.as_mut_ptr().add(i * patch.image());
-                (self.kernels.fill)(&patch, to, &plane, image, self.norm.as_ref());
+                (self.kernels.fill)(&patch, to, &plane, image, &self.transform);
             }
             if let Some(packed) = plan.packed {
                 self.input_gradient(band, group, &patch, &scratch, plan, packed);
@@ -641,7 +673,7 @@ impl Backward<'_> {
         let (mut input_rows, mut gradient_rows) = (Vec::new(), Vec::new());
         for (i, image) in band.images.clone().enumerate() {
             let to = scratch.as_mut_ptr().add(i * patch.image());
-            (self.kernels.fill)(&patch, to, &plane, image, None);
+            (self.kernels.fill)(&patch, to, &plane, image, &self.input_transform);
             for row in band.rows.clone() {
                 input_rows
                     .push(i * patch.image() + (row - band.rows.start) * g.stride[0] * patch.row());

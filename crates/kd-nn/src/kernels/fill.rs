@@ -2,6 +2,7 @@
 //! of pixels of sixteen floats. Columns are split by their remainder modulo the horizontal stride, so that the pixels which one tap
 //! meets are always neighbours. What lies outside the activation, and channels that do not exist, are 0.
 
+use super::batch_norm::Scaling;
 use super::vector::{LANES, Vector};
 
 /// A scratch buffer's shape, in floats, and the part of an activation that it holds.
@@ -45,14 +46,23 @@ pub(crate) struct Plane {
     pub(crate) channels: usize,
 }
 
+/// What happens to the numbers on their way into the scratch.
+#[derive(Clone, Copy)]
+pub(crate) enum Transform<'a> {
+    None,
+    /// `scale · x + shift`, then ReLU if asked: batch norm that was put off until somebody needs its output.
+    Affine(&'a Scaling, bool),
+    /// The gradient of a batch norm's input from that of its output.
+    Gradient(&'a NormGradient<'a>),
+}
+
 /// How batch norm and ReLU turn the gradient of their output into the gradient of their input:
-/// `scale · g + slope · (y - mean) + shift`, where `g` is the gradient where the output was positive.
+/// `scale · g + slope · (y - mean) + shift`, where `g` is the gradient where the gate is open.
 #[derive(Clone, Copy)]
 pub(crate) struct NormGradient<'a> {
     /// Batch norm's input, laid out as the gradient.
     pub(crate) input: &'a [f32],
-    /// The output of ReLU, if there is one; laid out as the gradient.
-    pub(crate) gate: Option<&'a [f32]>,
+    pub(crate) gate: Gate<'a>,
     /// One number a channel, padded to whole blocks; as all that follow.
     pub(crate) mean: &'a [f32],
     pub(crate) scale: &'a [f32],
@@ -60,34 +70,46 @@ pub(crate) struct NormGradient<'a> {
     pub(crate) shift: &'a [f32],
 }
 
-pub(crate) type FillFn = unsafe fn(&Patch, *mut f32, &Plane, usize, Option<&NormGradient<'_>>);
+/// Where ReLU let a number pass.
+#[derive(Clone, Copy)]
+pub(crate) enum Gate<'a> {
+    /// Everywhere: there is no ReLU.
+    Open,
+    /// Where its output is positive, laid out as the gradient.
+    Output(&'a [f32]),
+    /// Where batch norm of the input, computed again as the forward pass computed it, is positive.
+    Again(&'a Scaling),
+}
 
-/// Fills one image's part of the scratch at `to` from image `image`.
-///
-/// # Safety
-/// `to` is valid for writes of `patch.image()` floats, `plane.data` (and what `norm` points to) for reads of every image up to and
-/// including `image`.
-#[inline(always)]
-pub(crate) unsafe fn fill<V: Vector>(
-    patch: &Patch,
-    to: *mut f32,
-    plane: &Plane,
-    image: usize,
-    norm: Option<&NormGradient<'_>>,
-) {
-    match norm {
-        None => fill_with::<V>(patch, to, plane, image, |at, _, channels| {
-            let from = plane.data.add(at);
-            if channels == LANES {
-                V::load(from)
-            } else {
-                V::load_first(from, channels)
+impl Gate<'_> {
+    /// The part of `g` that passes: `channels` channels from `channel`, `at` floats into the activation, where batch norm's input is `y`.
+    #[inline(always)]
+    pub(super) unsafe fn pass<V: Vector>(
+        &self,
+        g: V,
+        y: V,
+        at: usize,
+        channel: usize,
+        channels: usize,
+    ) -> V {
+        match self {
+            Self::Open => g,
+            Self::Output(output) => {
+                g.where_positive(V::load_first(output.as_ptr().add(at), channels))
             }
-        }),
-        Some(norm) => fill_with::<V>(patch, to, plane, image, |at, channel, channels| {
-            let g = V::load_first(plane.data.add(at), channels);
-            norm.apply(g, at, channel, channels)
-        }),
+            Self::Again(scaling) => g.where_positive(scaling.at(y, channel)),
+        }
+    }
+}
+
+impl Scaling {
+    /// `scale · x + shift` for sixteen channels from `channel`.
+    #[inline(always)]
+    pub(super) unsafe fn at<V: Vector>(&self, x: V, channel: usize) -> V {
+        x.mul_add(
+            V::load(self.scale.as_ptr().add(channel)),
+            V::load(self.shift.as_ptr().add(channel)),
+        )
     }
 }
 
@@ -101,15 +123,55 @@ impl NormGradient<'_> {
         channel: usize,
         channels: usize,
     ) -> V {
-        let g = match self.gate {
-            Some(gate) => g.where_positive(V::load_first(gate.as_ptr().add(at), channels)),
-            None => g,
-        };
         let y = V::load_first(self.input.as_ptr().add(at), channels);
+        let g = self.gate.pass(g, y, at, channel, channels);
         let centred = y.sub(V::load(self.mean.as_ptr().add(channel)));
         let slope = V::load(self.slope.as_ptr().add(channel));
         let rest = centred.mul_add(slope, V::load(self.shift.as_ptr().add(channel)));
         g.mul_add(V::load(self.scale.as_ptr().add(channel)), rest)
+    }
+}
+
+pub(crate) type FillFn = unsafe fn(&Patch, *mut f32, &Plane, usize, &Transform<'_>);
+
+/// Fills one image's part of the scratch at `to` from image `image`.
+///
+/// # Safety
+/// `to` is valid for writes of `patch.image()` floats, `plane.data` (and what the transform holds) for reads of every image up to and
+/// including `image`.
+#[inline(always)]
+pub(crate) unsafe fn fill<V: Vector>(
+    patch: &Patch,
+    to: *mut f32,
+    plane: &Plane,
+    image: usize,
+    transform: &Transform<'_>,
+) {
+    match transform {
+        Transform::None => fill_with::<V>(patch, to, plane, image, |at, _, channels| {
+            load(plane.data.add(at), channels)
+        }),
+        Transform::Affine(scaling, relu) => {
+            fill_with::<V>(patch, to, plane, image, |at, channel, channels| {
+                let x: V = load(plane.data.add(at), channels);
+                let x = scaling.at(x, channel);
+                if *relu { x.relu() } else { x }
+            });
+        }
+        Transform::Gradient(norm) => {
+            fill_with::<V>(patch, to, plane, image, |at, channel, channels| {
+                let g: V = load(plane.data.add(at), channels);
+                norm.apply(g, at, channel, channels)
+            })
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn load<V: Vector>(from: *const f32, channels: usize) -> V {
+    match channels {
+        LANES => V::load(from),
+        _ => V::load_first(from, channels),
     }
 }
 

@@ -3,9 +3,10 @@
 //! A set of instructions is a table of functions. `KD_NN_ISA` = `avx512`, `avx2` or `portable` forbids what is above it. The sets
 //! differ in rounding only: the portable one has no fused multiply-add.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::fill::{self, FillFn, NormGradient, Patch, Plane};
+use super::fill::{self, FillFn, NormGradient, Patch, Plane, Transform};
 use super::norm::{
     self, Affine, AffineFn, GradientSums, GradientSumsFn, InputGradientFn, MomentsFn,
 };
@@ -114,8 +115,8 @@ macro_rules! kernels {
                 tile::depthwise_weight_tile::<$vector>(t);
             }
             $(#[target_feature(enable = $features)])?
-            unsafe fn fill(patch: &Patch, to: *mut f32, plane: &Plane, image: usize, norm: Option<&NormGradient<'_>>) {
-                fill::fill::<$vector>(patch, to, plane, image, norm);
+            unsafe fn fill(patch: &Patch, to: *mut f32, plane: &Plane, image: usize, transform: &Transform<'_>) {
+                fill::fill::<$vector>(patch, to, plane, image, transform);
             }
             $(#[target_feature(enable = $features)])?
             unsafe fn moments(data: *const f32, pixels: usize, channels: usize, mean: *mut f32, squares: *mut f32) {
@@ -126,7 +127,13 @@ macro_rules! kernels {
                 norm::affine::<$vector>(affine, from, to, pixels, channels);
             }
             $(#[target_feature(enable = $features)])?
-            unsafe fn gradient_sums(s: &GradientSums, pixels: usize, channels: usize, sums: *mut f32, products: *mut f32) {
+            unsafe fn gradient_sums(
+                s: &GradientSums<'_>,
+                pixels: Range<usize>,
+                channels: usize,
+                sums: *mut f32,
+                products: *mut f32,
+            ) {
                 norm::gradient_sums::<$vector>(s, pixels, channels, sums, products);
             }
             $(#[target_feature(enable = $features)])?

@@ -1,6 +1,8 @@
 //! Batch norm's passes over an activation: pixels of `channels` floats, one after the other.
 
-use super::fill::NormGradient;
+use std::ops::Range;
+
+use super::fill::{Gate, NormGradient};
 use super::geometry::{block_channels, blocks};
 use super::vector::{LANES, Vector};
 
@@ -117,30 +119,30 @@ pub(crate) unsafe fn affine<V: Vector>(
     }
 }
 
-/// What [`gradient_sums`] reads and writes, all laid out as the gradient.
+/// What [`gradient_sums`] reads and writes. All activations are laid out as the gradient.
 #[derive(Clone, Copy)]
-pub(crate) struct GradientSums {
+pub(crate) struct GradientSums<'a> {
     pub(crate) gradient: *const f32,
     /// Batch norm's input.
     pub(crate) input: *const f32,
-    /// The output of ReLU, or null without one.
-    pub(crate) gate: *const f32,
+    pub(crate) gate: Gate<'a>,
     /// Where the gradient behind the ReLU goes, or null.
     pub(crate) gated: *mut f32,
     /// One number a channel, padded to whole blocks.
     pub(crate) mean: *const f32,
 }
 
-pub(crate) type GradientSumsFn = unsafe fn(&GradientSums, usize, usize, *mut f32, *mut f32);
+pub(crate) type GradientSumsFn =
+    unsafe fn(&GradientSums<'_>, Range<usize>, usize, *mut f32, *mut f32);
 
-/// For every channel Σ g and Σ g · (x - mean), where g is the gradient where the gate is positive.
+/// For every channel Σ g and Σ g · (x - mean) over `pixels`, where g is the gradient where the gate is open.
 ///
 /// # Safety
-/// Every pointer is valid for `pixels · channels` floats, `sums` and `products` for writes of whole blocks of `channels`.
+/// Every pointer is valid for `pixels.end · channels` floats, `sums` and `products` for writes of whole blocks of `channels`.
 #[inline(always)]
 pub(crate) unsafe fn gradient_sums<V: Vector>(
-    s: &GradientSums,
-    pixels: usize,
+    s: &GradientSums<'_>,
+    pixels: Range<usize>,
     channels: usize,
     sums: *mut f32,
     products: *mut f32,
@@ -149,9 +151,9 @@ pub(crate) unsafe fn gradient_sums<V: Vector>(
         V::zero().store(sums.add(block * LANES));
         V::zero().store(products.add(block * LANES));
     }
-    let mut begin = 0;
-    while begin < pixels {
-        let end = (begin + STRIP).min(pixels);
+    let mut begin = pixels.start;
+    while begin < pixels.end {
+        let end = (begin + STRIP).min(pixels.end);
         for block in 0..blocks(channels) {
             let (first, lanes) = (block * LANES, block_channels(channels, block));
             let mean = V::load(s.mean.add(first));
@@ -159,16 +161,14 @@ pub(crate) unsafe fn gradient_sums<V: Vector>(
             let mut product = [V::zero(); 2];
             for p in begin..end {
                 let at = p * channels + first;
-                let mut g = V::load_first(s.gradient.add(at), lanes);
-                if !s.gate.is_null() {
-                    g = g.where_positive(V::load_first(s.gate.add(at), lanes));
-                }
+                let y = V::load_first(s.input.add(at), lanes);
+                let g = V::load_first(s.gradient.add(at), lanes);
+                let g = s.gate.pass(g, y, at, first, lanes);
                 if !s.gated.is_null() {
                     g.store_first(s.gated.add(at), lanes);
                 }
-                let x = V::load_first(s.input.add(at), lanes).sub(mean);
                 sum[p % 2] = sum[p % 2].add(g);
-                product[p % 2] = g.mul_add(x, product[p % 2]);
+                product[p % 2] = g.mul_add(y.sub(mean), product[p % 2]);
             }
             let total = V::load(sums.add(first)).add(sum[0].add(sum[1]));
             total.store(sums.add(first));

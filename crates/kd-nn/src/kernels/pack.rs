@@ -78,8 +78,8 @@ pub(crate) fn forward(g: &Geometry, weights: &[f32], scale: Option<&[f32]>) -> B
     let [input, output] = g.group_channels();
     let (taps, size) = (g.taps(), group_floats(g));
     let mut packed = Buffer::new(size * groups(g));
-    let factor = |channel: usize| scale.map_or(1.0, |scale| scale[channel]);
     if g.depthwise() {
+        let factor = |channel: usize| scale.map_or(1.0, |scale| scale[channel]);
         let channels = g.channels[1];
         for block in 0..blocks(channels) {
             for tap in 0..taps {
@@ -95,29 +95,27 @@ pub(crate) fn forward(g: &Geometry, weights: &[f32], scale: Option<&[f32]>) -> B
         }
         return packed;
     }
-    let block_floats = taps * input * LANES;
     packed.as_mut_slice()[..size * g.groups]
-        .par_chunks_mut(block_floats)
+        .par_chunks_mut(taps * input * LANES)
         .enumerate()
         .for_each(|(index, packed)| {
             let (group, block) = (index / blocks(output), index % blocks(output));
             let lanes = block_channels(output, block);
             let first = group * output + block * LANES;
-            for lane in 0..LANES {
-                if lane >= lanes {
-                    packed[lane..]
-                        .iter_mut()
-                        .step_by(LANES)
-                        .for_each(|w| *w = 0.0);
-                    continue;
-                }
-                let factor = factor(first + lane);
-                let weights = &weights[(first + lane) * input * taps..][..input * taps];
-                for (c, weights) in weights.chunks_exact(taps).enumerate() {
-                    let channels = block_channels(input, c / LANES);
-                    let base = c / LANES * LANES * taps + c % LANES;
-                    for (tap, &w) in weights.iter().enumerate() {
-                        packed[(base + tap * channels) * LANES + lane] = w * factor;
+            let mut factors = [0.0; LANES];
+            for lane in 0..lanes {
+                factors[lane] = scale.map_or(1.0, |scale| scale[first + lane]);
+            }
+            // Whole lines in their order: sixteen streams are read, one is written.
+            let weights = &weights[first * input * taps..(first + lanes) * input * taps];
+            let mut lines = packed.chunks_exact_mut(LANES);
+            for c in (0..input).step_by(LANES) {
+                for tap in 0..taps {
+                    for (c, line) in (c..input.min(c + LANES)).zip(&mut lines) {
+                        for lane in 0..lanes {
+                            line[lane] = weights[(lane * input + c) * taps + tap] * factors[lane];
+                        }
+                        line[lanes..].fill(0.0);
                     }
                 }
             }

@@ -1,0 +1,129 @@
+//! What a sequence of layers is made of: groups of convolution, batch norm, addition and ReLU, each part optional.
+
+use crate::kernels::geometry::Geometry;
+
+/// Groups one after the other, as `T` holds tensors.
+#[derive(Clone, Debug)]
+pub(crate) struct Sequence<T> {
+    pub(crate) input: T,
+    /// At least one.
+    pub(crate) groups: Vec<Group<T>>,
+}
+
+/// Convolution, batch norm, addition, ReLU, in this order.
+#[derive(Clone, Debug)]
+pub(crate) struct Group<T> {
+    pub(crate) conv: Option<Conv<T>>,
+    pub(crate) norm: Option<Norm<T>>,
+    pub(crate) addend: Option<Addend<T>>,
+    pub(crate) relu: bool,
+    /// Of the output: `[batch, channels, height, width]`.
+    pub(crate) shape: [usize; 4],
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Conv<T> {
+    pub(crate) weight: T,
+    pub(crate) bias: Option<T>,
+    pub(crate) geometry: Geometry,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Norm<T> {
+    pub(crate) gamma: T,
+    pub(crate) beta: T,
+    pub(crate) epsilon: f64,
+    /// Mean and variance to use instead of the batch's own.
+    pub(crate) fixed: Option<[T; 2]>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Addend<T> {
+    Tensor(T),
+    /// The sequence's input.
+    Input,
+    /// What a group makes of the sequence's input.
+    Projection(Box<Group<T>>),
+}
+
+impl<T> Sequence<T> {
+    pub(super) fn map<U>(self, f: &mut impl FnMut(T) -> U) -> Sequence<U> {
+        Sequence {
+            input: f(self.input),
+            groups: self.groups.into_iter().map(|group| group.map(f)).collect(),
+        }
+    }
+
+    /// The tensors that may have a gradient, in the order of [`Gradients`](super::backward::Gradients).
+    pub(super) fn parameters(&self) -> Vec<&T> {
+        let mut all = vec![&self.input];
+        for group in &self.groups {
+            group.parameters(&mut all);
+        }
+        all
+    }
+
+    /// Every tensor.
+    pub(super) fn tensors(&self) -> Vec<&T> {
+        let mut all = self.parameters();
+        for group in self.groups.iter().flat_map(Group::with_projection) {
+            all.extend(
+                group
+                    .norm
+                    .iter()
+                    .flat_map(|norm| norm.fixed.iter().flatten()),
+            );
+        }
+        all
+    }
+}
+
+impl<T> Group<T> {
+    fn map<U>(self, f: &mut impl FnMut(T) -> U) -> Group<U> {
+        Group {
+            conv: self.conv.map(|conv| Conv {
+                weight: f(conv.weight),
+                bias: conv.bias.map(&mut *f),
+                geometry: conv.geometry,
+            }),
+            norm: self.norm.map(|norm| Norm {
+                gamma: f(norm.gamma),
+                beta: f(norm.beta),
+                epsilon: norm.epsilon,
+                fixed: norm.fixed.map(|fixed| fixed.map(&mut *f)),
+            }),
+            addend: self.addend.map(|addend| match addend {
+                Addend::Tensor(tensor) => Addend::Tensor(f(tensor)),
+                Addend::Input => Addend::Input,
+                Addend::Projection(group) => Addend::Projection(Box::new(group.map(f))),
+            }),
+            relu: self.relu,
+            shape: self.shape,
+        }
+    }
+
+    /// Weight, bias, gamma, beta, then what is added.
+    fn parameters<'a>(&'a self, all: &mut Vec<&'a T>) {
+        if let Some(conv) = &self.conv {
+            all.push(&conv.weight);
+            all.extend(&conv.bias);
+        }
+        if let Some(norm) = &self.norm {
+            all.extend([&norm.gamma, &norm.beta]);
+        }
+        match &self.addend {
+            Some(Addend::Tensor(tensor)) => all.push(tensor),
+            Some(Addend::Projection(group)) => group.parameters(all),
+            Some(Addend::Input) | None => {}
+        }
+    }
+
+    /// The group, and that which projects the sequence's input for it.
+    pub(crate) fn with_projection(&self) -> impl Iterator<Item = &Self> {
+        let projection = match &self.addend {
+            Some(Addend::Projection(group)) => Some(&**group),
+            _ => None,
+        };
+        std::iter::once(self).chain(projection)
+    }
+}
