@@ -363,14 +363,7 @@ pub(crate) fn input_gradient(
             // SAFETY: the lengths were checked above; spans share no pixel.
             #[allow(unsafe_code)]
             unsafe {
-                (kernels.input_gradient)(
-                    norm,
-                    gradient.as_ptr(),
-                    to.get(),
-                    span.start,
-                    span.len(),
-                    channels,
-                );
+                (kernels.input_gradient)(norm, gradient.as_ptr(), to.get(), span.clone(), channels);
             }
         });
 }

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::buffer::Buffer;
 use super::fill::{Patch, Plane, Transform};
 use super::geometry::{Geometry, block_channels, blocks};
-use super::isa::Kernels;
+use super::isa::{Kernels, ROW_CHANNELS};
 use super::pack::{self, Class};
 use super::tile::{Finish, Segment, Tile, WeightTile};
 use super::vector::LANES;
@@ -24,6 +24,10 @@ const TOGETHER: usize = 16 << 10;
 
 /// Bands into which a batch is cut at least, if it has as many images.
 const BANDS: usize = 32;
+
+/// Floats of input and gradient that the taps of the weights' gradient pass over before the next rows: 40 KB, most of the first-level
+/// cache of the machines of today.
+const STRIP: usize = 10 << 10;
 
 /// Sums of the weights' gradient that are taken separately and then added in order.
 const PARTS: usize = 16;
@@ -213,24 +217,35 @@ impl Sweep<'_> {
         }
     }
 
+    /// Whether segments come in threes that lie one pixel after the other.
+    fn threes(&self) -> bool {
+        let (threes, rest) = self.segments.as_chunks::<3>();
+        rest.is_empty()
+            && threes.iter().all(|[a, b, c]| {
+                b.offset == a.offset + LANES
+                    && c.offset == b.offset + LANES
+                    && [a.channels, b.channels] == [b.channels, c.channels]
+            })
+    }
+
     unsafe fn rows(&self, tile: &mut Tile<'_>, blocks: usize) {
         // Even parts of a row, none wider than the widest tile.
         let parts = self.width.div_ceil(self.kernels.tile_width);
         if parts == 0 {
             return;
         }
+        let threes = self.threes();
         let (narrow, wider) = (self.width / parts, self.width % parts);
+        let pick = |width: usize, many: bool| match self.depthwise {
+            true => (self.kernels.depthwise_tile(width), 1),
+            false => self.kernels.tile(threes, blocks, width, many),
+        };
+        // Some rows at a time, all parts of them, so that the input stays in the first-level cache.
+        let (_, together) = pick(narrow, true);
         let (input, output, addend) = (tile.input, tile.output, tile.finish.addend);
-        let mut row = 0;
         let rows = self.input_rows.len();
-        while row < rows {
-            // All parts take the same number of rows: what the widest part allows.
-            let widest = narrow + usize::from(wider > 0);
-            let (_, together) = self.kernels.tile(blocks, widest, true);
-            let many = !self.depthwise && row + together <= rows;
-            let step = if many { together } else { 1 };
-            tile.input_rows = self.input_rows.as_ptr().add(row);
-            tile.output_rows = self.output_rows.as_ptr().add(row);
+        for first in (0..rows).step_by(together) {
+            let end = (first + together).min(rows);
             let mut x = 0;
             for part in 0..parts {
                 let width = narrow + usize::from(part < wider);
@@ -239,28 +254,25 @@ impl Sweep<'_> {
                 if !addend.is_null() {
                     tile.finish.addend = addend.add(x * self.output_pixel);
                 }
-                if self.depthwise {
-                    (self.kernels.depthwise_tile(width))(tile);
-                } else {
-                    let (function, takes) = self.kernels.tile(blocks, width, many);
-                    let mut done = 0;
-                    while done + takes <= step {
-                        tile.input_rows = self.input_rows.as_ptr().add(row + done);
-                        tile.output_rows = self.output_rows.as_ptr().add(row + done);
-                        function(tile);
-                        done += takes;
-                    }
-                    let (function, _) = self.kernels.tile(blocks, width, false);
-                    while done < step {
-                        tile.input_rows = self.input_rows.as_ptr().add(row + done);
-                        tile.output_rows = self.output_rows.as_ptr().add(row + done);
-                        function(tile);
-                        done += 1;
+                let (many, takes) = pick(width, true);
+                let (one, _) = pick(width, false);
+                let mut row = first;
+                while row < end {
+                    tile.input_rows = self.input_rows.as_ptr().add(row);
+                    tile.output_rows = self.output_rows.as_ptr().add(row);
+                    match row + takes <= end {
+                        true => {
+                            many(tile);
+                            row += takes;
+                        }
+                        false => {
+                            one(tile);
+                            row += 1;
+                        }
                     }
                 }
                 x += width;
             }
-            row += step;
         }
     }
 }
@@ -685,8 +697,9 @@ impl Backward<'_> {
         }
         let offsets = tap_offsets(g, &patch);
         // Rows whose input and gradient stay in the first-level cache while all taps pass over them.
-        let line = patch.row() + 2 * g.output[1] * LANES;
-        let strip = (8192 / line).clamp(1, input_rows.len());
+        let together = self.kernels.tile_blocks.min(blocks(outputs));
+        let line = patch.row() + together * g.output[1] * LANES;
+        let strip = (STRIP / line).clamp(1, input_rows.len());
         let tile = |rows: Range<usize>| WeightTile {
             input: scratch.as_ptr(),
             input_rows: input_rows[rows.clone()].as_ptr(),
@@ -697,6 +710,7 @@ impl Backward<'_> {
             width: g.output[1],
             output: sum,
             output_block: 0,
+            tap: LANES * LANES,
         };
         let strips = || {
             (0..input_rows.len())
@@ -718,15 +732,24 @@ impl Backward<'_> {
             return;
         }
         let tap_floats = LANES * LANES;
+        let threes = g.kernel[1] == 3 && g.stride[1] == 1 && g.dilation[1] == 1 && g.output[1] > 1;
         let output_block = blocks(channels) * g.taps() * tap_floats;
         let mut block = 0;
         while block < blocks(outputs) {
             let n = self.kernels.tile_blocks.min(blocks(outputs) - block);
             for c in 0..blocks(channels) {
                 let lanes = block_channels(channels, c);
-                let (function, takes) = self.kernels.weight_tile(n, lanes);
+                let (mut function, mut takes) = self.kernels.weight_tile(n, lanes);
+                let mut step = 1;
+                if let Some(row) = self.kernels.weight_row_tile
+                    && n == 1
+                    && threes
+                    && lanes > takes.min(ROW_CHANNELS)
+                {
+                    (function, takes, step) = (row, ROW_CHANNELS, 3);
+                }
                 for rows in strips() {
-                    for (tap, offset) in offsets.iter().enumerate() {
+                    for (tap, offset) in offsets.iter().enumerate().step_by(step) {
                         for first in (0..lanes).step_by(takes) {
                             let mut tile = tile(rows.clone());
                             tile.input = tile.input.add(c * patch.block() + offset + first);

@@ -27,23 +27,33 @@ const WIDEST: usize = 8;
 /// Input channels that have tiles of their own: images have three or one.
 const FEW: usize = 4;
 
+/// For each width of a tile, and many rows or one.
+type Tiles = [[TileFn; 2]; WIDEST];
+
+/// Tiles of one kind, for one block of output channels and for several.
+struct Kind {
+    /// Accumulators that a tile may hold, by blocks - 1.
+    budget: [usize; 2],
+    tiles: [Tiles; 2],
+}
+
 /// The kernels for one set of instructions. Calling any of them needs the set and their own conditions.
 pub(crate) struct Kernels {
-    pub(crate) isa: Isa,
-    /// Accumulators that a tile may hold.
-    budget: usize,
     /// Blocks of output channels in a tile, at most.
     pub(crate) tile_blocks: usize,
     /// Pixels of a row in a tile, at most.
     pub(crate) tile_width: usize,
-    /// By blocks - 1, pixels - 1, and whether for many rows.
-    tiles: [[[TileFn; 2]; WIDEST]; 2],
+    tiles: Kind,
+    /// For taps in threes, where registers suffice.
+    row_tiles: Option<Kind>,
     depthwise_tiles: [TileFn; WIDEST],
     /// Input channels of a tile of the weights' gradient, by blocks - 1.
     weight_channels: [usize; 2],
     weight_tiles: [WeightTileFn; 2],
     /// For [`FEW`] input channels at most.
     few_weight_tiles: [WeightTileFn; 2],
+    /// For three taps, one block of output channels and [`ROW_CHANNELS`] input channels, where registers suffice.
+    pub(crate) weight_row_tile: Option<WeightTileFn>,
     pub(crate) depthwise_weight_tile: WeightTileFn,
     pub(crate) fill: FillFn,
     pub(crate) moments: MomentsFn,
@@ -52,15 +62,28 @@ pub(crate) struct Kernels {
     pub(crate) input_gradient: InputGradientFn,
 }
 
+/// Input channels of a tile of the gradient of three taps.
+pub(crate) const ROW_CHANNELS: usize = 8;
+
 impl Kernels {
-    /// The tile for `blocks` blocks and `width` pixels, and how many rows it takes: as many as fit, or one.
-    pub(crate) fn tile(&self, blocks: usize, width: usize, many: bool) -> (TileFn, usize) {
-        let rows = if many {
-            rows(self.budget, width, blocks)
-        } else {
-            1
+    /// The tile for `blocks` blocks and `width` pixels, and how many rows it takes: as many as fit, or one. `threes` says that taps come
+    /// in threes.
+    pub(crate) fn tile(
+        &self,
+        threes: bool,
+        blocks: usize,
+        width: usize,
+        many: bool,
+    ) -> (TileFn, usize) {
+        let kind = match &self.row_tiles {
+            Some(kind) if threes => kind,
+            _ => &self.tiles,
         };
-        (self.tiles[blocks - 1][width - 1][usize::from(many)], rows)
+        let rows = match many {
+            true => rows(kind.budget[blocks - 1], width, blocks),
+            false => 1,
+        };
+        (kind.tiles[blocks - 1][width - 1][usize::from(many)], rows)
     }
 
     pub(crate) fn depthwise_tile(&self, width: usize) -> TileFn {
@@ -91,10 +114,54 @@ const fn rows(budget: usize, width: usize, blocks: usize) -> usize {
     }
 }
 
-/// The table of one set: `C` = input channels of a weight tile for one and for two blocks.
+/// The tiles of one kind for every width.
+macro_rules! tiles {
+    ($tile:ident, $budget:expr, $blocks:expr) => {
+        [
+            [
+                $tile::<1, 1, $blocks>,
+                $tile::<{ rows($budget, 1, $blocks) }, 1, $blocks>,
+            ],
+            [
+                $tile::<1, 2, $blocks>,
+                $tile::<{ rows($budget, 2, $blocks) }, 2, $blocks>,
+            ],
+            [
+                $tile::<1, 3, $blocks>,
+                $tile::<{ rows($budget, 3, $blocks) }, 3, $blocks>,
+            ],
+            [
+                $tile::<1, 4, $blocks>,
+                $tile::<{ rows($budget, 4, $blocks) }, 4, $blocks>,
+            ],
+            [
+                $tile::<1, 5, $blocks>,
+                $tile::<{ rows($budget, 5, $blocks) }, 5, $blocks>,
+            ],
+            [
+                $tile::<1, 6, $blocks>,
+                $tile::<{ rows($budget, 6, $blocks) }, 6, $blocks>,
+            ],
+            [
+                $tile::<1, 7, $blocks>,
+                $tile::<{ rows($budget, 7, $blocks) }, 7, $blocks>,
+            ],
+            [
+                $tile::<1, 8, $blocks>,
+                $tile::<{ rows($budget, 8, $blocks) }, 8, $blocks>,
+            ],
+        ]
+    };
+}
+
+/// The table of one set of instructions:
+/// - `budget`: accumulators of a tile; with thirty-two registers all but those for weights and inputs;
+/// - `blocks`, `width`: of a tile, at most;
+/// - `weights`: input channels of a tile of the weights' gradient, for one and for several blocks;
+/// - `rows`: budgets of tiles for taps in threes, if there are enough registers for those.
 macro_rules! kernels {
-    ($module:ident, $isa:ident, $vector:ty, $budget:literal, $blocks:literal, $width:literal, [$one:literal, $two:literal]
-        $(, $features:literal)?) => {
+    ($module:ident, $vector:ty, budget: $budget:literal, blocks: $blocks:literal, width: $width:literal,
+        weights: [$one:literal, $two:literal] $(, rows: [$row:literal, $row_two:literal])? $(; $features:literal)?) => {
         mod $module {
             use super::*;
 
@@ -141,44 +208,22 @@ macro_rules! kernels {
                 norm: &NormGradient<'_>,
                 gradient: *const f32,
                 to: *mut f32,
-                first: usize,
-                pixels: usize,
+                pixels: Range<usize>,
                 channels: usize,
             ) {
-                norm::input_gradient::<$vector>(norm, gradient, to, first, pixels, channels);
+                norm::input_gradient::<$vector>(norm, gradient, to, pixels, channels);
             }
 
-            const fn pair<const P: usize, const N: usize>(many: TileFn) -> [TileFn; 2] {
-                [tile::<1, P, N>, many]
-            }
+            kernels!(@rows $vector $(, $row, $row_two, $blocks)? $(; $features)?);
 
             pub(super) static KERNELS: Kernels = Kernels {
-                isa: Isa::$isa,
-                budget: $budget,
                 tile_blocks: $blocks,
                 tile_width: $width,
-                tiles: [
-                    [
-                        pair::<1, 1>(tile::<{ rows($budget, 1, 1) }, 1, 1>),
-                        pair::<2, 1>(tile::<{ rows($budget, 2, 1) }, 2, 1>),
-                        pair::<3, 1>(tile::<{ rows($budget, 3, 1) }, 3, 1>),
-                        pair::<4, 1>(tile::<{ rows($budget, 4, 1) }, 4, 1>),
-                        pair::<5, 1>(tile::<{ rows($budget, 5, 1) }, 5, 1>),
-                        pair::<6, 1>(tile::<{ rows($budget, 6, 1) }, 6, 1>),
-                        pair::<7, 1>(tile::<{ rows($budget, 7, 1) }, 7, 1>),
-                        pair::<8, 1>(tile::<{ rows($budget, 8, 1) }, 8, 1>),
-                    ],
-                    [
-                        pair::<1, $blocks>(tile::<{ rows($budget, 1, $blocks) }, 1, $blocks>),
-                        pair::<2, $blocks>(tile::<{ rows($budget, 2, $blocks) }, 2, $blocks>),
-                        pair::<3, $blocks>(tile::<{ rows($budget, 3, $blocks) }, 3, $blocks>),
-                        pair::<4, $blocks>(tile::<{ rows($budget, 4, $blocks) }, 4, $blocks>),
-                        pair::<5, $blocks>(tile::<{ rows($budget, 5, $blocks) }, 5, $blocks>),
-                        pair::<6, $blocks>(tile::<{ rows($budget, 6, $blocks) }, 6, $blocks>),
-                        pair::<7, $blocks>(tile::<{ rows($budget, 7, $blocks) }, 7, $blocks>),
-                        pair::<8, $blocks>(tile::<{ rows($budget, 8, $blocks) }, 8, $blocks>),
-                    ],
-                ],
+                tiles: Kind {
+                    budget: [$budget; 2],
+                    tiles: [tiles!(tile, $budget, 1), tiles!(tile, $budget, $blocks)],
+                },
+                row_tiles: ROW_TILES,
                 depthwise_tiles: [
                     depthwise_tile::<1>,
                     depthwise_tile::<2>,
@@ -192,6 +237,7 @@ macro_rules! kernels {
                 weight_channels: [$one, $two],
                 weight_tiles: [weight_tile::<$one, 1>, weight_tile::<$two, $blocks>],
                 few_weight_tiles: [weight_tile::<FEW, 1>, weight_tile::<FEW, $blocks>],
+                weight_row_tile: WEIGHT_ROW_TILE,
                 depthwise_weight_tile,
                 fill,
                 moments,
@@ -201,13 +247,32 @@ macro_rules! kernels {
             };
         }
     };
+    (@rows $vector:ty $(; $features:literal)?) => {
+        const ROW_TILES: Option<Kind> = None;
+        const WEIGHT_ROW_TILE: Option<WeightTileFn> = None;
+    };
+    (@rows $vector:ty, $row:literal, $row_two:literal, $blocks:literal $(; $features:literal)?) => {
+        $(#[target_feature(enable = $features)])?
+        unsafe fn row_tile<const R: usize, const P: usize, const N: usize>(t: &Tile<'_>) {
+            tile::row_tile::<$vector, R, P, N>(t);
+        }
+        $(#[target_feature(enable = $features)])?
+        unsafe fn weight_row_tile(t: &WeightTile) {
+            tile::weight_row_tile::<$vector, ROW_CHANNELS>(t);
+        }
+        const ROW_TILES: Option<Kind> = Some(Kind {
+            budget: [$row, $row_two],
+            tiles: [tiles!(row_tile, $row, 1), tiles!(row_tile, $row_two, $blocks)],
+        });
+        const WEIGHT_ROW_TILE: Option<WeightTileFn> = Some(weight_row_tile);
+    };
 }
 
-kernels!(portable, Portable, vector::Portable, 3, 1, 3, [2, 2]);
+kernels!(portable, vector::Portable, budget: 3, blocks: 1, width: 3, weights: [2, 2]);
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2, Avx2, vector::Avx2, 6, 1, 6, [4, 4], "avx2,fma");
+kernels!(avx2, vector::Avx2, budget: 6, blocks: 1, width: 6, weights: [4, 4]; "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512, Avx512, vector::Avx512, 24, 2, 8, [16, 8], "avx512f");
+kernels!(avx512, vector::Avx512, budget: 24, blocks: 2, width: 8, weights: [16, 8], rows: [24, 20]; "avx512f");
 
 /// The kernels of `isa`, if this machine has it.
 pub(crate) fn kernels_of(isa: Isa) -> Option<&'static Kernels> {

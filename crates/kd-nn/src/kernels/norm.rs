@@ -157,45 +157,66 @@ pub(crate) unsafe fn gradient_sums<V: Vector>(
         for block in 0..blocks(channels) {
             let (first, lanes) = (block * LANES, block_channels(channels, block));
             let mean = V::load(s.mean.add(first));
-            let mut sum = [V::zero(); 2];
-            let mut product = [V::zero(); 2];
-            for p in begin..end {
-                let at = p * channels + first;
-                let y = V::load_first(s.input.add(at), lanes);
-                let g = V::load_first(s.gradient.add(at), lanes);
-                let g = s.gate.pass(g, y, at, first, lanes);
-                if !s.gated.is_null() {
-                    g.store_first(s.gated.add(at), lanes);
+            let mut sum = [V::zero(); 4];
+            let mut product = [V::zero(); 4];
+            let mut p = begin;
+            // Four chains of sums, so that none waits for the one before it.
+            while p + 4 <= end {
+                for i in 0..4 {
+                    let at = (p + i) * channels + first;
+                    let (g, y) = s.pixel::<V>(at, first, lanes);
+                    sum[i] = sum[i].add(g);
+                    product[i] = g.mul_add(y.sub(mean), product[i]);
                 }
-                sum[p % 2] = sum[p % 2].add(g);
-                product[p % 2] = g.mul_add(y.sub(mean), product[p % 2]);
+                p += 4;
             }
-            let total = V::load(sums.add(first)).add(sum[0].add(sum[1]));
-            total.store(sums.add(first));
-            let total = V::load(products.add(first)).add(product[0].add(product[1]));
-            total.store(products.add(first));
+            while p < end {
+                let (g, y) = s.pixel::<V>(p * channels + first, first, lanes);
+                sum[0] = sum[0].add(g);
+                product[0] = g.mul_add(y.sub(mean), product[0]);
+                p += 1;
+            }
+            let sum = sum[0].add(sum[1]).add(sum[2].add(sum[3]));
+            let product = product[0].add(product[1]).add(product[2].add(product[3]));
+            V::load(sums.add(first)).add(sum).store(sums.add(first));
+            V::load(products.add(first))
+                .add(product)
+                .store(products.add(first));
         }
         begin = end;
     }
 }
 
-pub(crate) type InputGradientFn =
-    unsafe fn(&NormGradient<'_>, *const f32, *mut f32, usize, usize, usize);
+impl GradientSums<'_> {
+    /// The gradient behind the gate, and batch norm's input, of `lanes` channels from `channel`, `at` floats into the activation.
+    #[inline(always)]
+    unsafe fn pixel<V: Vector>(&self, at: usize, channel: usize, lanes: usize) -> (V, V) {
+        let y = V::load_first(self.input.add(at), lanes);
+        let g = V::load_first(self.gradient.add(at), lanes);
+        let g = self.gate.pass(g, y, at, channel, lanes);
+        if !self.gated.is_null() {
+            g.store_first(self.gated.add(at), lanes);
+        }
+        (g, y)
+    }
+}
 
-/// The gradient of batch norm's input for `pixels` pixels from pixel `first`.
+pub(crate) type InputGradientFn =
+    unsafe fn(&NormGradient<'_>, *const f32, *mut f32, Range<usize>, usize);
+
+/// The gradient of batch norm's input for `pixels`.
 ///
 /// # Safety
-/// `gradient`, `to` and what `norm` holds are valid for `(first + pixels) · channels` floats.
+/// `gradient`, `to` and what `norm` holds are valid for `pixels.end · channels` floats.
 #[inline(always)]
 pub(crate) unsafe fn input_gradient<V: Vector>(
     norm: &NormGradient<'_>,
     gradient: *const f32,
     to: *mut f32,
-    first: usize,
-    pixels: usize,
+    pixels: Range<usize>,
     channels: usize,
 ) {
-    for p in first..first + pixels {
+    for p in pixels {
         for block in 0..blocks(channels) {
             let (channel, lanes) = (block * LANES, block_channels(channels, block));
             let at = p * channels + channel;

@@ -15,7 +15,9 @@ pub(crate) fn reaching(
     dilation: usize,
     padding: usize,
 ) -> Vec<(usize, isize)> {
+    // The last tap first: so what a row of taps meets lies one pixel after the other.
     (0..kernel)
+        .rev()
         .filter_map(|tap| {
             let distance = (remainder + padding) as isize - (tap * dilation) as isize;
             (distance.rem_euclid(stride as isize) == 0)

@@ -82,6 +82,54 @@ pub(crate) unsafe fn tile<V: Vector, const R: usize, const P: usize, const N: us
     finish::<V, R, P>(t, N - 1, t.last_channels, sums[N - 1]);
 }
 
+/// As [`tile`] where segments come in threes that lie one pixel after the other, as the taps of a row of a kernel do: every number of
+/// the input is loaded once for three taps.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+pub(crate) unsafe fn row_tile<V: Vector, const R: usize, const P: usize, const N: usize>(
+    t: &Tile<'_>,
+) {
+    let mut sums = [[[V::zero(); P]; R]; N];
+    let mut rows = [t.input; R];
+    for r in 0..R {
+        rows[r] = t.input.add(*t.input_rows.add(r));
+    }
+    let mut weights = t.weights;
+    for three in t.segments.chunks_exact(3) {
+        let tap = three[0].channels * LANES;
+        for c in 0..three[0].channels {
+            let mut w = [[V::zero(); 3]; N];
+            for n in 0..N {
+                for k in 0..3 {
+                    w[n][k] = V::load(weights.add(n * t.weight_block + k * tap));
+                }
+            }
+            for r in 0..R {
+                let pixel = rows[r].add(three[0].offset + c);
+                for p in 0..P + 2 {
+                    let x = V::splat(*pixel.add(p * LANES));
+                    for k in 0..3 {
+                        // Pixel `p` is under tap `k` of the sum of pixel `p - k`.
+                        if p >= k && p - k < P {
+                            for n in 0..N {
+                                sums[n][r][p - k] = x.mul_add(w[n][k], sums[n][r][p - k]);
+                            }
+                        }
+                    }
+                }
+            }
+            weights = weights.add(LANES);
+        }
+        weights = weights.add(2 * tap);
+    }
+    if N > 1 {
+        finish::<V, R, P>(t, 0, LANES, sums[0]);
+    }
+    finish::<V, R, P>(t, N - 1, t.last_channels, sums[N - 1]);
+}
+
 /// As [`tile`] where every output channel has one input channel of its own: segments are taps, weights sixteen numbers a tap.
 ///
 /// # Safety
@@ -155,6 +203,8 @@ pub(crate) struct WeightTile {
     /// For each input channel sixteen numbers; added to.
     pub(crate) output: *mut f32,
     pub(crate) output_block: usize,
+    /// From one tap to the next.
+    pub(crate) tap: usize,
 }
 
 pub(crate) type WeightTileFn = unsafe fn(&WeightTile);
@@ -193,6 +243,62 @@ pub(crate) unsafe fn weight_tile<V: Vector, const C: usize, const N: usize>(t: &
     for n in 0..N {
         for c in 0..C {
             sums[n][c].store(t.output.add(n * t.output_block + c * LANES));
+        }
+    }
+}
+
+/// As [`weight_tile`] for three taps that lie one pixel after the other, `tap` floats apart in the output: every number of the input
+/// is loaded once for all of them.
+///
+/// # Safety
+/// As [`weight_tile`], for three taps, where `width` counts the gradient's pixels, at least two.
+#[inline(always)]
+pub(crate) unsafe fn weight_row_tile<V: Vector, const C: usize>(t: &WeightTile) {
+    let mut sums = [[V::zero(); C]; 3];
+    for k in 0..3 {
+        for c in 0..C {
+            sums[k][c] = V::load(t.output.add(k * t.tap + c * LANES));
+        }
+    }
+    for row in 0..t.rows {
+        let mut x = t.input.add(*t.input_rows.add(row));
+        let mut g = t.gradient.add(*t.gradient_rows.add(row));
+        // Input pixel `p` meets gradient pixels `p`, `p - 1` and `p - 2`, as far as they exist.
+        let mut last = V::load(g);
+        for c in 0..C {
+            sums[0][c] = V::splat(*x.add(c)).mul_add(last, sums[0][c]);
+        }
+        let mut here = V::load(g.add(LANES));
+        for c in 0..C {
+            let x = V::splat(*x.add(LANES + c));
+            sums[0][c] = x.mul_add(here, sums[0][c]);
+            sums[1][c] = x.mul_add(last, sums[1][c]);
+        }
+        x = x.add(2 * LANES);
+        g = g.add(2 * LANES);
+        for _ in 2..t.width {
+            let next = V::load(g);
+            for c in 0..C {
+                let x = V::splat(*x.add(c));
+                sums[0][c] = x.mul_add(next, sums[0][c]);
+                sums[1][c] = x.mul_add(here, sums[1][c]);
+                sums[2][c] = x.mul_add(last, sums[2][c]);
+            }
+            last = here;
+            here = next;
+            x = x.add(LANES);
+            g = g.add(LANES);
+        }
+        for c in 0..C {
+            let first = V::splat(*x.add(c));
+            sums[1][c] = first.mul_add(here, sums[1][c]);
+            sums[2][c] = first.mul_add(last, sums[2][c]);
+            sums[2][c] = V::splat(*x.add(LANES + c)).mul_add(here, sums[2][c]);
+        }
+    }
+    for k in 0..3 {
+        for c in 0..C {
+            sums[k][c].store(t.output.add(k * t.tap + c * LANES));
         }
     }
 }
