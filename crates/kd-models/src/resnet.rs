@@ -108,7 +108,7 @@ impl ResNet {
         let mut stages = vec![stem];
         for layer in [&self.layer1, &self.layer2, &self.layer3] {
             let input = stages[stages.len() - 1].clone();
-            stages.push(layer.iter().fold(input, |x, block| block.forward(x)));
+            stages.push(stage(layer, input));
         }
         let embedding = adaptive_avg_pool2d(stages[3].clone(), [1, 1]).flatten(1, 3);
         Features {
@@ -143,20 +143,41 @@ impl BasicBlock {
         }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let block = Fused::new()
+    /// Whether the shortcut is neither the input itself nor a projection of it.
+    fn pads(&self, input: usize) -> bool {
+        self.downsample.is_none() && (self.stride != 1 || self.channels != input)
+    }
+
+    /// The block behind `before`, and what its shortcut is if it `pads`.
+    fn append<'a>(&'a self, before: Fused<'a>, padded: Option<Tensor<4>>) -> Fused<'a> {
+        let block = before
+            .branch()
             .conv(&self.conv1)
             .norm(&self.bn1)
             .relu()
             .conv(&self.conv2)
             .norm(&self.bn2);
-        let block = match &self.downsample {
-            Some(Projection { conv, bn }) => block.add_projection(conv, bn),
-            None if self.stride == 1 && x.dims()[1] == self.channels => block.add_input(),
-            None => block.add(pad_shortcut(x.clone(), self.channels, self.stride)),
+        let block = match (&self.downsample, padded) {
+            (Some(Projection { conv, bn }), _) => block.add_projection(conv, bn),
+            (None, Some(shortcut)) => block.add(shortcut),
+            (None, None) => block.add_shortcut(),
         };
-        block.relu().forward(x)
+        block.relu()
     }
+}
+
+/// A stage as one operation: only its first block may need a shortcut that is computed beforehand.
+fn stage(blocks: &[BasicBlock], x: Tensor<4>) -> Tensor<4> {
+    let channels = x.dims()[1];
+    let fused = blocks
+        .iter()
+        .enumerate()
+        .fold(Fused::new(), |fused, (index, block)| {
+            let pads = index == 0 && block.pads(channels);
+            let padded = pads.then(|| pad_shortcut(x.clone(), block.channels, block.stride));
+            block.append(fused, padded)
+        });
+    fused.forward(x)
 }
 
 /// Option A: subsample, and pad the channels with zeros to `channels`.

@@ -26,7 +26,7 @@ use crate::{BatchNorm, Conv2d};
 /// let norm = BatchNormConfig::new(16).init(&device);
 /// let x = Tensor::<4>::random([8, 16, 32, 32], Distribution::Default, &device);
 ///
-/// let y = Fused::new().conv(&conv).norm(&norm).add_input().relu().forward(x.clone());
+/// let y = Fused::new().conv(&conv).norm(&norm).add_shortcut().relu().forward(x.clone());
 ///
 /// let apart = relu(norm.forward(conv.forward(x.clone())) + x);
 /// assert!((y - apart).abs().max().into_scalar::<f32>() < 1e-5);
@@ -35,6 +35,8 @@ use crate::{BatchNorm, Conv2d};
 #[must_use = "nothing is computed before `forward`"]
 pub struct Fused<'a> {
     groups: Vec<Layers<'a>>,
+    /// The group whose input is the shortcut.
+    shortcut: usize,
 }
 
 /// Convolution, batch norm, addition, ReLU, in this order.
@@ -49,8 +51,9 @@ struct Layers<'a> {
 #[derive(Clone, Debug)]
 enum Addend<'a> {
     Tensor(Tensor<4>),
-    Input,
-    Projection(&'a Conv2d, &'a BatchNorm),
+    /// What the group of this index was given.
+    Shortcut(usize),
+    Projection(usize, &'a Conv2d, &'a BatchNorm),
 }
 
 impl<'a> Fused<'a> {
@@ -61,7 +64,7 @@ impl<'a> Fused<'a> {
 
     /// A convolution.
     pub fn conv(mut self, conv: &'a Conv2d) -> Self {
-        self.group(|_| true).conv = Some(conv);
+        self.group(|last| !last.is_empty()).conv = Some(conv);
         self
     }
 
@@ -77,15 +80,23 @@ impl<'a> Fused<'a> {
         self.addend(Addend::Tensor(addend))
     }
 
-    /// Adds the input of the whole sequence: the shortcut of a residual block.
-    pub fn add_input(self) -> Self {
-        self.addend(Addend::Input)
+    /// A residual branch begins: what has been computed so far is its shortcut. At first that is the input of the sequence.
+    pub fn branch(mut self) -> Self {
+        self.group(|last| !last.is_empty());
+        self.shortcut = self.groups.len() - 1;
+        self
     }
 
-    /// Adds what a convolution and batch norm make of the input of the whole sequence: the shortcut of a residual block that changes
-    /// the shape.
+    /// Adds the shortcut.
+    pub fn add_shortcut(self) -> Self {
+        let from = self.shortcut;
+        self.addend(Addend::Shortcut(from))
+    }
+
+    /// Adds what a convolution and batch norm make of the shortcut, in a residual block that changes the shape.
     pub fn add_projection(self, conv: &'a Conv2d, norm: &'a BatchNorm) -> Self {
-        self.addend(Addend::Projection(conv, norm))
+        let from = self.shortcut;
+        self.addend(Addend::Projection(from, conv, norm))
     }
 
     /// `max(x, 0)`.
@@ -119,17 +130,23 @@ impl<'a> Fused<'a> {
         if let Some(output) = self.on_flex(&input) {
             return output;
         }
-        let mut x = input.clone();
+        let mut x = input;
+        let mut inputs = Vec::new();
         for group in self.groups {
-            x = group.forward_burn(x, &input);
+            inputs.push(x.clone());
+            x = group.forward_burn(x, &inputs);
         }
         x
     }
 }
 
 impl Layers<'_> {
-    /// By Burn's operations.
-    fn forward_burn(self, mut x: Tensor<4>, input: &Tensor<4>) -> Tensor<4> {
+    fn is_empty(&self) -> bool {
+        self.conv.is_none() && self.norm.is_none() && self.addend.is_none() && !self.relu
+    }
+
+    /// By Burn's operations, where `inputs` are those of the groups so far.
+    fn forward_burn(self, mut x: Tensor<4>, inputs: &[Tensor<4>]) -> Tensor<4> {
         if let Some(conv) = self.conv {
             x = conv.forward_burn(x);
         }
@@ -139,9 +156,9 @@ impl Layers<'_> {
         x = match self.addend {
             None => x,
             Some(Addend::Tensor(addend)) => x + addend,
-            Some(Addend::Input) => x + input.clone(),
-            Some(Addend::Projection(conv, norm)) => {
-                x + norm.forward_burn(conv.forward_burn(input.clone()))
+            Some(Addend::Shortcut(from)) => x + inputs[from].clone(),
+            Some(Addend::Projection(from, conv, norm)) => {
+                x + norm.forward_burn(conv.forward_burn(inputs[from].clone()))
             }
         };
         if self.relu { relu(x) } else { x }
@@ -174,14 +191,14 @@ mod on_flex {
 
     impl<'a> Fused<'a> {
         pub(super) fn on_flex(&self, input: &Tensor<4>) -> Option<Tensor<4>> {
-            let mut shape = input.dims();
-            if self.groups.is_empty() || shape.contains(&0) {
+            let mut shapes = vec![input.dims()];
+            if self.groups.is_empty() || shapes[0].contains(&0) {
                 return None;
             }
             let mut groups = Vec::with_capacity(self.groups.len());
             for layers in &self.groups {
-                let group = layers.on_flex(input, shape)?;
-                shape = group.shape;
+                let group = layers.on_flex(input, &shapes)?;
+                shapes.push(group.shape);
                 groups.push(group);
             }
             let done = flex::run(Sequence {
@@ -201,17 +218,21 @@ mod on_flex {
         /// In the order in which the sequence gives their moments.
         fn norms(&self) -> impl Iterator<Item = &'a BatchNorm> + use<'a> {
             let projection = match self.addend {
-                Some(Addend::Projection(_, norm)) => Some(norm),
+                Some(Addend::Projection(_, _, norm)) => Some(norm),
                 _ => None,
             };
             self.norm.into_iter().chain(projection)
         }
 
-        /// The group for an input of this shape, where `first` is the input of the whole sequence.
-        fn on_flex(&self, first: &Tensor<4>, shape: [usize; 4]) -> Option<Group<DispatchTensor>> {
-            let (conv, shape) = match self.conv {
-                None => (None, shape),
-                Some(conv) => {
+        /// The group, where `shapes` are those of the inputs of the groups so far and of this one, and `first` is the sequence's.
+        fn on_flex(
+            &self,
+            first: &Tensor<4>,
+            shapes: &[[usize; 4]],
+        ) -> Option<Group<DispatchTensor>> {
+            let (conv, shape) = match (self.conv, *shapes.last()?) {
+                (None, shape) => (None, shape),
+                (Some(conv), shape) => {
                     let conv = convolution(conv, shape)?;
                     let g = conv.geometry;
                     (
@@ -229,16 +250,20 @@ mod on_flex {
                 Some(Addend::Tensor(tensor)) if tensor.dims() == shape => {
                     Some(flex::Addend::Tensor(dispatch(tensor)))
                 }
-                Some(Addend::Input) if first.dims() == shape => Some(flex::Addend::Input),
-                Some(Addend::Projection(conv, norm)) => {
+                Some(Addend::Shortcut(from)) if shapes[*from] == shape => {
+                    Some(flex::Addend::Shortcut(*from))
+                }
+                Some(Addend::Projection(from, conv, norm)) => {
                     let projection = Layers {
                         conv: Some(conv),
                         norm: Some(norm),
                         ..Layers::default()
                     };
-                    let group = projection.on_flex(first, first.dims())?;
-                    let fits = group.shape == shape;
-                    Some(fits.then(|| flex::Addend::Projection(Box::new(group)))?)
+                    let group = projection.on_flex(first, &shapes[*from..=*from])?;
+                    if group.shape != shape {
+                        return None;
+                    }
+                    Some(flex::Addend::Projection(*from, Box::new(group)))
                 }
                 Some(_) => return None,
             };

@@ -1,5 +1,7 @@
 //! A sequence with its gradient, on `flex` tensors under autodiff.
 
+use std::collections::HashMap;
+
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads;
@@ -10,12 +12,14 @@ use burn::tensor::TensorData;
 use burn_flex::FlexTensor;
 
 use super::activation::{Activation, contiguous, numbers};
-use super::forward::{BatchMoments, Output, Saved, SavedAddend, SavedGate, SavedNorm, forward};
+use super::forward::{
+    BatchMoments, Output, Saved, SavedAddend, SavedConv, SavedGate, SavedNorm, forward,
+};
 use super::sequence::Sequence;
 use crate::kernels::batch_norm::{self, Normalised, Pair, Scaling};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::conv;
-use crate::kernels::fill::{Gate, Transform};
+use crate::kernels::fill::{Gate, NormGradient, Transform};
 use crate::kernels::isa::kernels;
 
 /// A `flex` tensor that may take part in a gradient.
@@ -83,7 +87,7 @@ impl<const N: usize> Backward<Flex, N> for SequenceBackward<N> {
         let mut gradients = Gradients {
             wanted: parents.iter().map(Option::is_some).collect(),
             found: vec![None; self.0],
-            input: None,
+            arrived: HashMap::new(),
         };
         gradients.sequence(&ops.state, gradient);
         for (parent, gradient) in parents.iter().zip(gradients.found) {
@@ -98,13 +102,14 @@ impl<const N: usize> Backward<Flex, N> for SequenceBackward<N> {
 struct Gradients {
     wanted: Vec<bool>,
     found: Vec<Option<FlexTensor>>,
-    /// What has come to the sequence's input so far.
-    input: Option<Activation>,
+    /// What has come through shortcuts to the inputs of groups, by the group's index.
+    arrived: HashMap<usize, Activation>,
 }
 
-/// The gradient of a group's output, and the sums over it that its batch norm needs, if they were taken already.
+/// The gradient of a group's output.
 struct Arriving {
     gradient: Activation,
+    /// What lies behind the group's ReLU, where that was taken off already, and the sums over it that its batch norm needs.
     sums: Option<Vec<Pair>>,
 }
 
@@ -118,8 +123,8 @@ impl Saved {
         let norm = if self.norm.is_some() { 2 } else { 0 };
         let addend = match &self.addend {
             Some(SavedAddend::Tensor) => 1,
-            Some(SavedAddend::Projection(saved)) => saved.parameters(),
-            Some(SavedAddend::Input) | None => 0,
+            Some(SavedAddend::Projection(_, saved)) => saved.parameters(),
+            Some(SavedAddend::Shortcut(_)) | None => 0,
         };
         conv + norm + addend
     }
@@ -156,59 +161,63 @@ impl Gradients {
         };
         for (index, group) in groups.iter().enumerate().rev() {
             let first = end - group.parameters();
-            let before = index.checked_sub(1).map(|before| &groups[before]);
-            match self.group(group, arriving, first, before) {
+            let place = Place {
+                input: index,
+                parameters: first,
+                onwards: index > 0 || self.wanted[0],
+                before: index.checked_sub(1).map(|before| &groups[before]),
+            };
+            match self.group(group, arriving, &place) {
                 Some(next) => arriving = next,
                 None => return,
             }
             end = first;
         }
-        let reached = arriving.gradient;
-        self.arrive(reached);
-        if self.wanted[0] {
-            self.found[0] = self.input.take().map(|gradient| gradient.tensor());
-        }
+        self.found[0] = Some(arriving.gradient.tensor());
     }
 
-    /// Adds to what has come to the sequence's input.
-    fn arrive(&mut self, gradient: Activation) {
-        self.input = Some(match self.input.take() {
+    /// Adds to what has come to the input of a group.
+    fn arrive(&mut self, input: usize, gradient: Activation) {
+        let sum = match self.arrived.remove(&input) {
             None => gradient,
             Some(sum) => add(&sum, &gradient),
-        });
+        };
+        self.arrived.insert(input, sum);
     }
 
-    /// The gradients of a group whose parameters begin at `first`, and that of what it was given, unless nobody wants it. `before` is
-    /// the group that made that; a group without one was given the sequence's input, and adds what has come to it already.
-    fn group(
-        &mut self,
-        group: &Saved,
-        arriving: Arriving,
-        first: usize,
-        before: Option<&Saved>,
-    ) -> Option<Arriving> {
+    /// Whether anybody wants the gradient of the input of a group.
+    fn reaches(&self, input: usize) -> bool {
+        input > 0 || self.wanted[0]
+    }
+
+    /// The gradients of a group's parameters, and that of its input, with what has come to it already.
+    fn group(&mut self, group: &Saved, arriving: Arriving, place: &Place<'_>) -> Option<Arriving> {
         let kernels = kernels();
         let channels = group.shape[1];
         let Arriving { gradient, sums } = arriving;
         let len = gradient.data().len();
-        let gate = group.gate();
+        let gate = match sums {
+            Some(_) => Gate::Open,
+            None => group.gate(),
+        };
         let gates = !matches!(gate, Gate::Open);
 
         // The places of the parameters.
-        let weight = first;
+        let weight = place.parameters;
         let bias = group
             .conv
             .as_ref()
             .and_then(|c| c.conv.bias.as_ref())
-            .map(|_| first + 1);
-        let gamma = first + usize::from(group.conv.is_some()) + usize::from(bias.is_some());
+            .map(|_| weight + 1);
+        let gamma = weight + usize::from(group.conv.is_some()) + usize::from(bias.is_some());
         let addend = gamma + if group.norm.is_some() { 2 } else { 0 };
         let adds = match &group.addend {
             None => false,
             Some(SavedAddend::Tensor) => self.wanted[addend],
-            Some(SavedAddend::Input) => self.wanted[0],
-            Some(SavedAddend::Projection(saved)) => {
-                self.wanted[0] || self.wanted[addend..addend + saved.parameters()].contains(&true)
+            Some(SavedAddend::Shortcut(from)) => self.reaches(*from),
+            Some(SavedAddend::Projection(from, saved)) => {
+                self.reaches(*from)
+                    || self.wanted[addend..addend + saved.parameters()].contains(&true)
             }
         };
         let bias_wanted = bias.is_some_and(|bias| self.wanted[bias]);
@@ -245,19 +254,24 @@ impl Gradients {
                 self.found[gamma + 1] = self.wanted[gamma + 1].then(|| vector(&sums.beta));
             }
         }
-        if adds {
-            match &group.addend {
-                None => {}
-                Some(SavedAddend::Tensor) => self.found[addend] = Some(behind.tensor()),
-                Some(SavedAddend::Input) => self.arrive(behind.clone()),
-                Some(SavedAddend::Projection(saved)) => {
-                    let arriving = Arriving {
-                        gradient: behind.clone(),
-                        sums: None,
-                    };
-                    if let Some(arrived) = self.group(saved, arriving, addend, None) {
-                        self.input = Some(arrived.gradient);
-                    }
+        match &group.addend {
+            _ if !adds => {}
+            None => {}
+            Some(SavedAddend::Tensor) => self.found[addend] = Some(behind.tensor()),
+            Some(SavedAddend::Shortcut(from)) => self.arrive(*from, behind.clone()),
+            Some(SavedAddend::Projection(from, saved)) => {
+                let arriving = Arriving {
+                    gradient: behind.clone(),
+                    sums: None,
+                };
+                let place = Place {
+                    input: *from,
+                    parameters: addend,
+                    onwards: self.reaches(*from),
+                    before: None,
+                };
+                if let Some(through) = self.group(saved, arriving, &place) {
+                    self.arrived.insert(*from, through.gradient);
                 }
             }
         }
@@ -268,10 +282,11 @@ impl Gradients {
             }
             _ => None,
         };
-        let onwards = before.is_some() || self.wanted[0];
         let Some(saved) = &group.conv else {
+            if !place.onwards {
+                return None;
+            }
             let passed = match &norm {
-                _ if !onwards => return None,
                 None => behind.clone(),
                 Some(norm) => {
                     let mut buffer = Buffer::new(len);
@@ -280,41 +295,47 @@ impl Gradients {
                     Activation::from_buffer(buffer, group.shape)
                 }
             };
+            let gradient = match self.arrived.remove(&place.input) {
+                None => passed,
+                Some(arrived) => add(&arrived, &passed),
+            };
             return Some(Arriving {
-                gradient: passed,
+                gradient,
                 sums: None,
             });
         };
+        self.convolution(saved, behind, norm.as_ref(), place)
+    }
 
-        let weight_wanted = self.wanted[weight];
-        if !onwards && !weight_wanted {
+    /// The gradients of a convolution's weights and input, from that of what lies behind its batch norm.
+    fn convolution(
+        &mut self,
+        saved: &SavedConv,
+        gradient: &Activation,
+        norm: Option<&NormGradient<'_>>,
+        place: &Place<'_>,
+    ) -> Option<Arriving> {
+        let weight_wanted = self.wanted[place.parameters];
+        if !place.onwards && !weight_wanted {
             return None;
         }
         let conv = &saved.conv;
         let weights = numbers(&conv.weight);
         let inputs = saved.input.data().len();
-        let mut to_input = onwards.then(|| Buffer::new(inputs));
+        let mut to_input = place.onwards.then(|| Buffer::new(inputs));
         let mut to_weight = weight_wanted.then(|| Buffer::new(weights.len()));
-        let arrived = if before.is_none() {
-            self.input.take()
-        } else {
-            None
-        };
-        // The sums that the batch norm before needs are taken while its gradient is in the cache.
-        let sums_before = before
-            .filter(|before| before.addend.is_none())
-            .and_then(|before| {
-                Some((
-                    before.norm.as_ref()?.normalised(before.shape[1]),
-                    before.gate(),
-                ))
-            });
+        let arrived = self.arrived.remove(&place.input);
+        // What the batch norm before needs is taken, and its ReLU taken off, while its gradient is in the cache.
+        let before = place.before.and_then(|before| {
+            let of = before.norm.as_ref()?.normalised(before.shape[1]);
+            Some((of, before.gate()))
+        });
         let parts = conv::Backward {
-            kernels,
+            kernels: kernels(),
             geometry: conv.geometry,
-            gradient: behind.data(),
-            transform: norm.as_ref().map_or(Transform::None, Transform::Gradient),
-            weights: onwards.then_some(&*weights),
+            gradient: gradient.data(),
+            transform: norm.map_or(Transform::None, Transform::Gradient),
+            weights: place.onwards.then_some(&*weights),
             input: weight_wanted.then(|| saved.input.data()),
             input_transform: saved.input.transform(),
             addend: arrived.as_ref().map(Activation::data),
@@ -327,19 +348,24 @@ impl Gradients {
                 .as_mut()
                 .map(|buffer| &mut buffer.as_mut_slice()[..weights.len()]),
             |gradient, pixels| {
-                sums_before.as_ref().map(|(of, gate)| {
-                    // SAFETY: those pixels of the gradient were just written, and nothing is gated.
+                before.as_ref().map(|(of, gate)| {
+                    let gated = match gate {
+                        Gate::Open => core::ptr::null_mut(),
+                        _ => gradient,
+                    };
+                    // SAFETY: those pixels of the gradient were just written, and are nobody else's.
                     #[allow(unsafe_code)]
                     unsafe {
-                        of.part(gradient, pixels, *gate, core::ptr::null_mut())
+                        of.part(gradient, pixels, *gate, gated)
                     }
                 })
             },
         );
         if let Some(buffer) = to_weight {
-            self.found[weight] = Some(contiguous(buffer, conv.weight.layout().shape().clone()));
+            let shape = conv.weight.layout().shape().clone();
+            self.found[place.parameters] = Some(contiguous(buffer, shape));
         }
-        let sums = sums_before
+        let sums = before
             .is_some()
             .then(|| parts.into_iter().flatten().collect());
         to_input.map(|buffer| Arriving {
@@ -347,6 +373,18 @@ impl Gradients {
             sums,
         })
     }
+}
+
+/// Where a group stands.
+struct Place<'a> {
+    /// The index of the group whose input is this one's.
+    input: usize,
+    /// Of its first parameter.
+    parameters: usize,
+    /// Whether anybody wants the gradient of its input.
+    onwards: bool,
+    /// The group that made its input, and nothing but its input.
+    before: Option<&'a Saved>,
 }
 
 /// Batch norm takes a bias out again with the batch's own mean; with a fixed one its gradient is that of beta, scaled.

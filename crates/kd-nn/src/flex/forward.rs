@@ -1,11 +1,13 @@
 //! A sequence forward, on plain `flex` tensors.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use burn::tensor::TensorData;
 use burn_flex::FlexTensor;
 
 use super::activation::{Activation, numbers};
+use super::folded::{Folded, image_by_image};
 use super::sequence::{Addend, Conv, Group, Norm, Sequence};
 use crate::kernels::batch_norm::{self, Moments, Pair, Scaling, pad};
 use crate::kernels::buffer::Buffer;
@@ -119,8 +121,8 @@ pub(super) enum SavedGate {
 #[derive(Clone, Debug)]
 pub(super) enum SavedAddend {
     Tensor,
-    Input,
-    Projection(Box<Saved>),
+    Shortcut(usize),
+    Projection(usize, Box<Saved>),
 }
 
 /// Computes the sequence; and keeps what its backward pass needs, if asked.
@@ -128,16 +130,31 @@ pub(super) fn forward(
     sequence: Sequence<FlexTensor>,
     keep: bool,
 ) -> (Output<FlexTensor>, Vec<Saved>) {
+    if !keep && let Some(output) = image_by_image(&sequence) {
+        return (
+            Output {
+                output,
+                moments: Vec::new(),
+            },
+            Vec::new(),
+        );
+    }
+    let shortcuts: Vec<usize> = sequence.groups.iter().filter_map(Group::shortcut).collect();
     let mut pass = Pass {
-        input: Activation::new(sequence.input),
         keep,
+        inputs: HashMap::new(),
         moments: Vec::new(),
     };
-    let mut value = Value::Ready(pass.input.clone());
+    let mut value = Value::Ready(Activation::new(sequence.input));
     let mut saved = Vec::new();
-    let mut groups = sequence.groups.into_iter().peekable();
-    while let Some(group) = groups.next() {
-        let convolved_next = groups.peek().is_some_and(|next| next.conv.is_some());
+    let mut groups = sequence.groups.into_iter().enumerate().peekable();
+    while let Some((index, group)) = groups.next() {
+        if let (true, Value::Ready(input)) = (shortcuts.contains(&index), &value) {
+            pass.inputs.insert(index, input.clone());
+        }
+        let convolved_next = groups
+            .peek()
+            .is_some_and(|(index, next)| next.conv.is_some() && !shortcuts.contains(index));
         let (next, kept) = pass.group(group, value, convolved_next);
         value = next;
         saved.extend(kept);
@@ -150,8 +167,9 @@ pub(super) fn forward(
 }
 
 struct Pass {
-    input: Activation,
     keep: bool,
+    /// What groups were given, where that is a shortcut, by their index.
+    inputs: HashMap<usize, Activation>,
     moments: Vec<BatchMoments<FlexTensor>>,
 }
 
@@ -170,34 +188,21 @@ impl Pass {
             relu,
             shape,
         } = group;
-        let norm = norm.map(Numbers::new);
+        let norm = norm.as_ref().map(Numbers::new);
         let place = self.moments.len();
         let (added, saved_addend) = self.addend(addend);
         let added_data = added.as_ref().map(Activation::data);
 
-        // Batch norm with numbers that are known beforehand is part of the weights.
-        if let (Some(conv), Some(norm), false) = (&conv, &norm, self.keep)
-            && let Some(Moments { mean, variance, .. }) = &norm.fixed
+        if !self.keep
+            && let Some(conv) = &conv
+            && let Some(folded) = Folded::new(conv, norm.as_ref())
         {
-            let Scaling { scale, mut shift } = norm.scaling(mean, variance);
-            for (c, bias) in conv
-                .bias
-                .iter()
-                .flat_map(|bias| numbers(bias).into_owned())
-                .enumerate()
-            {
-                shift[c] += bias * scale[c];
-            }
-            let (output, _) = convolve(
-                &value,
-                conv,
-                Some(&scale),
-                Some(&shift),
-                added_data,
-                relu,
-                false,
-            );
-            return (Value::Ready(output), None);
+            let mut buffer = Buffer::new(shape.iter().product());
+            let to = &mut buffer.as_mut_slice()[..shape.iter().product()];
+            folded
+                .forward(shape[0], value.data(), value.transform(), added_data, relu)
+                .run(to, |_| ());
+            return (Value::Ready(Activation::from_buffer(buffer, shape)), None);
         }
 
         let trains = norm.as_ref().is_some_and(|norm| norm.fixed.is_none());
@@ -205,17 +210,8 @@ impl Pass {
         let (convolved, parts, saved_conv) = match conv {
             None => (value.ready(), Vec::new(), None),
             Some(conv) => {
-                let bias = conv.bias.as_ref().map(|bias| pad(&numbers(bias)));
                 let addend = if last { added_data } else { None };
-                let (output, parts) = convolve(
-                    &value,
-                    &conv,
-                    None,
-                    bias.as_deref(),
-                    addend,
-                    last && relu,
-                    trains,
-                );
+                let (output, parts) = convolve(&value, &conv, addend, last && relu, trains);
                 (output, parts, Some(SavedConv { input: value, conv }))
             }
         };
@@ -288,11 +284,14 @@ impl Pass {
             Some(Addend::Tensor(tensor)) => {
                 (Some(Activation::new(tensor)), Some(SavedAddend::Tensor))
             }
-            Some(Addend::Input) => (Some(self.input.clone()), Some(SavedAddend::Input)),
-            Some(Addend::Projection(group)) => {
-                let input = Value::Ready(self.input.clone());
+            Some(Addend::Shortcut(from)) => (
+                Some(self.inputs[&from].clone()),
+                Some(SavedAddend::Shortcut(from)),
+            ),
+            Some(Addend::Projection(from, group)) => {
+                let input = Value::Ready(self.inputs[&from].clone());
                 let (value, saved) = self.group(*group, input, false);
-                let saved = saved.map(|saved| SavedAddend::Projection(Box::new(saved)));
+                let saved = saved.map(|saved| SavedAddend::Projection(from, Box::new(saved)));
                 (Some(value.ready()), saved)
             }
         }
@@ -300,21 +299,21 @@ impl Pass {
 }
 
 /// Batch norm's parameters on the host.
-struct Numbers {
+pub(super) struct Numbers {
     gamma: Vec<f32>,
     beta: Vec<f32>,
     epsilon: f64,
-    fixed: Option<Moments>,
+    pub(super) fixed: Option<Moments>,
 }
 
 impl Numbers {
-    fn new(norm: Norm<FlexTensor>) -> Self {
+    pub(super) fn new(norm: &Norm<FlexTensor>) -> Self {
         Self {
             gamma: numbers(&norm.gamma).into_owned(),
             beta: numbers(&norm.beta).into_owned(),
             epsilon: norm.epsilon,
-            fixed: norm.fixed.map(|fixed| {
-                let [mean, variance] = fixed.map(|tensor| pad(&numbers(&tensor)));
+            fixed: norm.fixed.as_ref().map(|fixed| {
+                let [mean, variance] = fixed.each_ref().map(|tensor| pad(&numbers(tensor)));
                 Moments {
                     pixels: 1,
                     mean,
@@ -324,7 +323,7 @@ impl Numbers {
         }
     }
 
-    fn scaling(&self, mean: &[f32], variance: &[f32]) -> Scaling {
+    pub(super) fn scaling(&self, mean: &[f32], variance: &[f32]) -> Scaling {
         Scaling::new(mean, variance, &self.gamma, &self.beta, self.epsilon)
     }
 }
@@ -338,12 +337,10 @@ fn scaled(x: &Activation, scaling: &Scaling, addend: Option<&[f32]>, relu: bool)
     Activation::from_buffer(buffer, shape)
 }
 
-/// The convolution, with what can be done to its sums on their way to memory; and, if asked, the moments of each band.
+/// The convolution and, if asked, the moments of each band.
 fn convolve(
     input: &Value,
     conv: &Conv<FlexTensor>,
-    scale: Option<&[f32]>,
-    shift: Option<&[f32]>,
     addend: Option<&[f32]>,
     relu: bool,
     moments: bool,
@@ -351,7 +348,8 @@ fn convolve(
     let g = conv.geometry;
     let shape = [g.batch, g.channels[1], g.output[0], g.output[1]];
     let len = shape.iter().product();
-    let weights = pack::forward(&g, &numbers(&conv.weight), scale);
+    let weights = pack::forward(&g, &numbers(&conv.weight), None);
+    let bias = conv.bias.as_ref().map(|bias| pad(&numbers(bias)));
     let mut buffer = Buffer::new(len);
     let forward = conv::Forward {
         kernels: kernels(),
@@ -359,7 +357,7 @@ fn convolve(
         input: input.data(),
         transform: input.transform(),
         weights: &weights,
-        shift,
+        shift: bias.as_deref(),
         addend,
         relu,
     };

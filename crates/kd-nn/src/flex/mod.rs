@@ -5,6 +5,7 @@
 
 mod activation;
 mod backward;
+mod folded;
 mod forward;
 mod sequence;
 

@@ -40,10 +40,10 @@ pub(crate) struct Norm<T> {
 #[derive(Clone, Debug)]
 pub(crate) enum Addend<T> {
     Tensor(T),
-    /// The sequence's input.
-    Input,
-    /// What a group makes of the sequence's input.
-    Projection(Box<Group<T>>),
+    /// What the group of this index was given: a shortcut.
+    Shortcut(usize),
+    /// What a group makes of that.
+    Projection(usize, Box<Group<T>>),
 }
 
 impl<T> Sequence<T> {
@@ -94,8 +94,8 @@ impl<T> Group<T> {
             }),
             addend: self.addend.map(|addend| match addend {
                 Addend::Tensor(tensor) => Addend::Tensor(f(tensor)),
-                Addend::Input => Addend::Input,
-                Addend::Projection(group) => Addend::Projection(Box::new(group.map(f))),
+                Addend::Shortcut(from) => Addend::Shortcut(from),
+                Addend::Projection(from, group) => Addend::Projection(from, Box::new(group.map(f))),
             }),
             relu: self.relu,
             shape: self.shape,
@@ -113,17 +113,25 @@ impl<T> Group<T> {
         }
         match &self.addend {
             Some(Addend::Tensor(tensor)) => all.push(tensor),
-            Some(Addend::Projection(group)) => group.parameters(all),
-            Some(Addend::Input) | None => {}
+            Some(Addend::Projection(_, group)) => group.parameters(all),
+            Some(Addend::Shortcut(_)) | None => {}
         }
     }
 
-    /// The group, and that which projects the sequence's input for it.
+    /// The group, and that which projects its shortcut.
     pub(crate) fn with_projection(&self) -> impl Iterator<Item = &Self> {
         let projection = match &self.addend {
-            Some(Addend::Projection(group)) => Some(&**group),
+            Some(Addend::Projection(_, group)) => Some(&**group),
             _ => None,
         };
         std::iter::once(self).chain(projection)
+    }
+
+    /// The index of the group whose input is its shortcut.
+    pub(super) fn shortcut(&self) -> Option<usize> {
+        match self.addend {
+            Some(Addend::Shortcut(from) | Addend::Projection(from, _)) => Some(from),
+            _ => None,
+        }
     }
 }

@@ -17,10 +17,10 @@ use super::tile::{Finish, Segment, Tile, WeightTile};
 use super::vector::LANES;
 
 /// A scratch buffer's size, in floats: 320 KB, a third of the second-level cache of the machines of today.
-const SCRATCH: usize = 80 << 10;
+pub(crate) const SCRATCH: usize = 80 << 10;
 
 /// Small images are taken together up to this size: 64 KB.
-const TOGETHER: usize = 16 << 10;
+pub(crate) const TOGETHER: usize = 16 << 10;
 
 /// Bands into which a batch is cut at least, if it has as many images.
 const BANDS: usize = 32;
@@ -300,15 +300,8 @@ impl Forward<'_> {
         output: &mut [f32],
         then: impl Fn(&[f32]) -> T + Sync,
     ) -> Vec<T> {
+        self.check(output);
         let g = &self.geometry;
-        assert_eq!(self.input.len(), g.batch * g.input_pixels() * g.channels[0]);
-        assert_eq!(output.len(), g.batch * g.output_pixels() * g.channels[1]);
-        assert!(
-            self.addend
-                .is_none_or(|addend| addend.len() == output.len())
-        );
-        let whole = blocks(g.channels[1]) * LANES;
-        assert!(self.shift.is_none_or(|shift| shift.len() >= whole));
         let to = Shared(output.as_mut_ptr());
         bands(g)
             .par_iter()
@@ -328,7 +321,29 @@ impl Forward<'_> {
             .collect()
     }
 
-    #[allow(unsafe_code)]
+    /// Writes the whole output in this thread, all images in one scratch buffer.
+    pub(crate) fn run_alone(&self, output: &mut [f32]) {
+        self.check(output);
+        let all = Band {
+            images: 0..self.geometry.batch,
+            rows: 0..self.geometry.output[0],
+        };
+        // SAFETY: the lengths were checked.
+        unsafe { self.band(&all, output.as_mut_ptr()) }
+    }
+
+    fn check(&self, output: &[f32]) {
+        let g = &self.geometry;
+        assert_eq!(self.input.len(), g.batch * g.input_pixels() * g.channels[0]);
+        assert_eq!(output.len(), g.batch * g.output_pixels() * g.channels[1]);
+        assert!(
+            self.addend
+                .is_none_or(|addend| addend.len() == output.len())
+        );
+        let whole = blocks(g.channels[1]) * LANES;
+        assert!(self.shift.is_none_or(|shift| shift.len() >= whole));
+    }
+
     unsafe fn band(&self, band: &Band, output: *mut f32) {
         let g = &self.geometry;
         let patch = input_patch(g, band.rows.start, band.rows.len());
@@ -444,12 +459,13 @@ struct Plan<'a> {
 
 impl Backward<'_> {
     /// Writes the gradients that are wanted. `weights` is `[output, input / groups, height, width]`. If that of the input is,
-    /// `then(gradient, pixels)` is called when those pixels of it are done, in the thread that has them in its cache.
+    /// `then(gradient, pixels)` is called when those pixels of it are
+    /// done, and may change them, in the thread that has them in its cache.
     pub(crate) fn run<T: Send>(
         &self,
         input: Option<&mut [f32]>,
         weights: Option<&mut [f32]>,
-        then: impl Fn(*const f32, Range<usize>) -> T + Sync,
+        then: impl Fn(*mut f32, Range<usize>) -> T + Sync,
     ) -> Vec<T> {
         let g = &self.geometry;
         assert_eq!(
