@@ -76,8 +76,25 @@ pub(crate) fn geometry(
     })
 }
 
-/// Computes the sequence if all its tensors are f32 tensors of `flex`.
+/// Computes the sequence, in pieces if it is long, if all its tensors are f32 tensors of `flex`.
 pub(crate) fn run(sequence: Sequence<DispatchTensor>) -> Option<Output<DispatchTensor>> {
+    let pieces = sequence::pieces(sequence.groups, MOST)?;
+    let mut whole = Output {
+        output: sequence.input,
+        moments: Vec::new(),
+    };
+    for groups in pieces {
+        let done = piece(Sequence {
+            input: whole.output,
+            groups,
+        })?;
+        whole.output = done.output;
+        whole.moments.extend(done.moments);
+    }
+    Some(whole)
+}
+
+fn piece(sequence: Sequence<DispatchTensor>) -> Option<Output<DispatchTensor>> {
     let mut context = DispatchAutodiffContext::Disabled;
     for tensor in sequence.tensors() {
         if tensor.dtype() != DType::F32 || !on_flex(&tensor.kind) {
@@ -89,9 +106,6 @@ pub(crate) fn run(sequence: Sequence<DispatchTensor>) -> Option<Output<DispatchT
             (one, other) if one == other => one,
             _ => return None,
         };
-    }
-    if sequence.parameters().len() > MOST {
-        return None;
     }
     Some(match context {
         DispatchAutodiffContext::Disabled => {

@@ -135,3 +135,100 @@ impl<T> Group<T> {
         }
     }
 }
+
+/// Cuts a long sequence where no shortcut passes, into pieces of at most `most` parameters, their inputs among them. `None` if a
+/// single branch has more.
+pub(super) fn pieces<T>(groups: Vec<Group<T>>, most: usize) -> Option<Vec<Vec<Group<T>>>> {
+    let counts: Vec<usize> = groups
+        .iter()
+        .map(|group| {
+            let mut all = Vec::new();
+            group.parameters(&mut all);
+            all.len()
+        })
+        .collect();
+    // For each group, whether nothing behind its beginning refers to what lies before it.
+    let mut cuts = vec![true; groups.len()];
+    for (index, from) in groups
+        .iter()
+        .enumerate()
+        .filter_map(|(i, g)| Some((i, g.shortcut()?)))
+    {
+        cuts[from + 1..=index].fill(false);
+    }
+    let mut pieces: Vec<Vec<Group<T>>> = Vec::new();
+    let mut begins = vec![0];
+    let mut last_cut = 0;
+    let mut count = 1;
+    for index in 0..groups.len() {
+        if cuts[index] {
+            last_cut = index;
+        }
+        count += counts[index];
+        if count > most {
+            let begin = begins[begins.len() - 1];
+            if last_cut == begin {
+                return None;
+            }
+            begins.push(last_cut);
+            count = 1 + counts[last_cut..=index].iter().sum::<usize>();
+        }
+    }
+    begins.push(groups.len());
+    let mut groups = groups.into_iter();
+    for ends in begins.windows(2) {
+        let piece = groups.by_ref().take(ends[1] - ends[0]);
+        pieces.push(piece.map(|group| group.moved(ends[0])).collect());
+    }
+    Some(pieces)
+}
+
+impl<T> Group<T> {
+    /// The group in a piece that begins with group `begin`.
+    fn moved(mut self, begin: usize) -> Self {
+        if let Some(Addend::Shortcut(from) | Addend::Projection(from, _)) = &mut self.addend {
+            *from -= begin;
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(parameters: bool, shortcut: Option<usize>) -> Group<()> {
+        Group {
+            conv: None,
+            norm: parameters.then_some(Norm {
+                gamma: (),
+                beta: (),
+                epsilon: 0.0,
+                fixed: None,
+            }),
+            addend: shortcut.map(Addend::Shortcut),
+            relu: false,
+            shape: [1; 4],
+        }
+    }
+
+    #[test]
+    fn pieces_are_cut_where_no_shortcut_passes() {
+        // Three blocks of two groups of two parameters, each with the block's input as its shortcut.
+        let blocks = || {
+            (0..6)
+                .map(|i| group(true, (i % 2 == 1).then(|| i - 1)))
+                .collect()
+        };
+        let lengths =
+            |most| pieces(blocks(), most).map(|p| p.iter().map(Vec::len).collect::<Vec<_>>());
+        assert_eq!(lengths(13), Some(vec![6]));
+        assert_eq!(lengths(12), Some(vec![4, 2]));
+        assert_eq!(lengths(8), Some(vec![2, 2, 2]));
+        assert_eq!(lengths(5), Some(vec![2, 2, 2]));
+        assert_eq!(lengths(4), None);
+        for piece in pieces(blocks(), 5).into_iter().flatten() {
+            assert_eq!(piece[1].shortcut(), Some(0));
+        }
+    }
+}

@@ -15,6 +15,7 @@ use super::isa::{Kernels, ROW_CHANNELS};
 use super::pack::{self, Class};
 use super::tile::{Finish, Segment, Tile, WeightTile};
 use super::vector::LANES;
+use super::winograd;
 
 /// A scratch buffer's size, in floats: 320 KB, a third of the second-level cache of the machines of today.
 pub(crate) const SCRATCH: usize = 80 << 10;
@@ -91,7 +92,11 @@ pub(crate) fn bands(g: &Geometry) -> Vec<Band> {
     }
     let fits = |rows: &usize| row * reach(g, *rows) <= SCRATCH;
     let most = (1..height).rev().find(fits).unwrap_or(1);
-    let rows = height.div_ceil(height.div_ceil(most));
+    let mut rows = height.div_ceil(height.div_ceil(most));
+    if winograd::applies(g) {
+        // Patches of two rows belong to one band.
+        rows = rows.next_multiple_of(2);
+    }
     let mut bands = Vec::new();
     for image in 0..g.batch {
         for first in (0..height).step_by(rows) {
@@ -118,9 +123,17 @@ fn groups(g: &Geometry) -> usize {
 
 /// The scratch that holds the input of `rows` output rows from `first`.
 fn input_patch(g: &Geometry, first: usize, rows: usize) -> Patch {
-    let columns = (g.output[1] - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1;
+    let even = |size: usize| {
+        if winograd::applies(g) {
+            size.next_multiple_of(2)
+        } else {
+            size
+        }
+    };
+    let width = even(g.output[1]);
+    let columns = (width - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1;
     Patch {
-        rows: reach(g, rows),
+        rows: reach(g, even(rows)),
         top: (first * g.stride[0]) as isize - g.padding[0] as isize,
         left: -(g.padding[1] as isize),
         columns: columns.div_ceil(g.stride[1]),
@@ -362,6 +375,17 @@ impl Forward<'_> {
                 output_rows.push((image * g.output[0] + row) * g.output[1] * g.channels[1]);
             }
         }
+        let mut spots = Vec::new();
+        if winograd::applies(g) {
+            for (i, image) in band.images.clone().enumerate() {
+                let line = |y: usize| {
+                    (image * g.output[0] + band.rows.start + y) * g.output[1] * g.channels[1]
+                };
+                let size = [band.rows.len(), g.output[1]];
+                let from = |y: usize| i * patch.image() + y * patch.row();
+                winograd::spots(&mut spots, size, g.channels[1], from, line);
+            }
+        }
         for group in 0..groups(g) {
             let plane = input_plane(g, self.input.as_ptr(), group);
             for (i, image) in band.images.clone().enumerate() {
@@ -370,6 +394,30 @@ impl Forward<'_> {
             }
             let first = group * channels;
             let at = |p: Option<&[f32]>| p.map_or(core::ptr::null(), |p| p.as_ptr().add(first));
+            let finish = Finish {
+                shift: at(self.shift),
+                addend: at(self.addend),
+                relu: self.relu,
+            };
+            let weights = self.weights.as_ptr().add(group * pack::group_floats(g));
+            if winograd::applies(g) {
+                winograd::Pass {
+                    kernels: self.kernels,
+                    scratch: scratch.as_ptr(),
+                    scratch_block: patch.block(),
+                    scratch_row: patch.row(),
+                    spots: &spots,
+                    inputs: input,
+                    outputs: channels,
+                    weights,
+                    output: output.add(first),
+                    output_row: g.output[1] * g.channels[1],
+                    output_pixel: g.channels[1],
+                    finish,
+                }
+                .run();
+                continue;
+            }
             Sweep {
                 kernels: self.kernels,
                 depthwise: g.depthwise(),
@@ -377,7 +425,7 @@ impl Forward<'_> {
                 input_block: patch.block(),
                 input_rows: &input_rows,
                 segments: &segments,
-                weights: self.weights.as_ptr().add(group * pack::group_floats(g)),
+                weights,
                 output: output.add(first),
                 output_rows: &output_rows,
                 output_pixel: g.channels[1],
@@ -387,11 +435,7 @@ impl Forward<'_> {
                 } else {
                     channels
                 },
-                finish: Finish {
-                    shift: at(self.shift),
-                    addend: at(self.addend),
-                    relu: self.relu,
-                },
+                finish,
             }
             .run();
         }
@@ -558,7 +602,19 @@ impl Backward<'_> {
         let rows = self.input_rows(band);
         let mut low = [band.rows.start as isize, 0];
         let mut high = [band.rows.end as isize, g.output[1] as isize];
-        if self.weights.is_some() {
+        if winograd::applies(g) {
+            // Patches of 2×2 pixels of the output, and of 4×4 around every 2×2 of the input.
+            let even = |size: usize| size.next_multiple_of(2) as isize;
+            high = [low[0] + even(band.rows.len()), even(g.output[1])];
+            for (axis, (first, size)) in [(rows.start, rows.len()), (0, g.input[1])]
+                .into_iter()
+                .enumerate()
+            {
+                let begin = first as isize + g.padding[axis] as isize - 2;
+                low[axis] = low[axis].min(begin);
+                high[axis] = high[axis].max(begin + even(size) + 2);
+            }
+        } else if self.weights.is_some() {
             for class in classes {
                 let [top, bottom] = class_lines(rows.clone(), class.remainder[0], g.stride[0]);
                 let [left, right] = class_lines(0..g.input[1], class.remainder[1], g.stride[1]);
@@ -623,6 +679,50 @@ impl Backward<'_> {
             true => 0,
             false => group * pack::backward_floats(g),
         });
+        if winograd::applies(g) {
+            let mut spots = Vec::new();
+            let origin = |y: usize, axis: usize, begin: isize| {
+                (y as isize + g.padding[axis] as isize - 2 - begin) as usize
+            };
+            for (i, image) in band.images.clone().enumerate() {
+                let from = |y: usize| {
+                    i * patch.image()
+                        + origin(rows.start + y, 0, patch.top) * patch.row()
+                        + origin(0, 1, patch.left) * LANES
+                };
+                let line =
+                    |y: usize| (image * g.input[0] + rows.start + y) * g.input[1] * g.channels[0];
+                winograd::spots(
+                    &mut spots,
+                    [rows.len(), g.input[1]],
+                    g.channels[0],
+                    from,
+                    line,
+                );
+            }
+            winograd::Pass {
+                kernels: self.kernels,
+                scratch: scratch.as_ptr(),
+                scratch_block: patch.block(),
+                scratch_row: patch.row(),
+                spots: &spots,
+                inputs: outputs,
+                outputs: channels,
+                weights,
+                output: plan.input_gradient.add(first),
+                output_row: g.input[1] * g.channels[0],
+                output_pixel: g.channels[0],
+                finish: Finish {
+                    shift: core::ptr::null(),
+                    addend: self
+                        .addend
+                        .map_or(core::ptr::null(), |x| x.as_ptr().add(first)),
+                    relu: false,
+                },
+            }
+            .run();
+            return;
+        }
         for class in plan.classes {
             let [top, bottom] = class_lines(rows.clone(), class.remainder[0], g.stride[0]);
             let [left, right] = class_lines(0..g.input[1], class.remainder[1], g.stride[1]);
@@ -710,6 +810,37 @@ impl Backward<'_> {
                     i * gradient.image() + line * gradient.row() + -gradient.left as usize * LANES,
                 );
             }
+        }
+        if winograd::applies(g) {
+            let (mut input_spots, mut gradient_spots) = (Vec::new(), Vec::new());
+            let size = [band.rows.len(), g.output[1]];
+            for i in 0..band.images.len() {
+                let from = |y: usize| i * patch.image() + y * patch.row();
+                winograd::spots(&mut input_spots, size, 0, from, |_| 0);
+                let line = |y: usize| {
+                    let row = (band.rows.start + y) as isize - gradient.top;
+                    i * gradient.image()
+                        + row as usize * gradient.row()
+                        + -gradient.left as usize * LANES
+                };
+                winograd::spots(&mut gradient_spots, size, 0, line, |_| 0);
+            }
+            winograd::WeightPass {
+                kernels: self.kernels,
+                input: scratch.as_ptr(),
+                input_block: patch.block(),
+                input_row: patch.row(),
+                input_spots: &input_spots,
+                inputs: channels,
+                gradient: gradient_scratch.as_ptr(),
+                gradient_block: gradient.block(),
+                gradient_row: gradient.row(),
+                gradient_spots: &gradient_spots,
+                outputs,
+                sum,
+            }
+            .run();
+            return;
         }
         let offsets = tap_offsets(g, &patch);
         // Rows whose input and gradient stay in the first-level cache while all taps pass over them.

@@ -6,12 +6,13 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::fill::{self, FillFn, NormGradient, Patch, Plane, Transform};
+use super::fill::{self, FillFn, NormGradient, Patch, Plane};
 use super::norm::{
     self, Affine, AffineFn, GradientSums, GradientSumsFn, InputGradientFn, MomentsFn,
 };
 use super::tile::{self, Tile, TileFn, WeightTile, WeightTileFn};
 use super::vector;
+use super::winograd::{self, Outputs, OutputsFn, Product, ProductFn, Transform, TransformFn};
 
 /// A set of instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +56,11 @@ pub(crate) struct Kernels {
     /// For three taps, one block of output channels and [`ROW_CHANNELS`] input channels, where registers suffice.
     pub(crate) weight_row_tile: Option<WeightTileFn>,
     pub(crate) depthwise_weight_tile: WeightTileFn,
+    pub(crate) transform_input: TransformFn,
+    pub(crate) transform_gradient: TransformFn,
+    pub(crate) transform_output: OutputsFn,
+    /// By blocks - 1.
+    pub(crate) products: [ProductFn; 2],
     pub(crate) fill: FillFn,
     pub(crate) moments: MomentsFn,
     pub(crate) affine: AffineFn,
@@ -158,10 +164,11 @@ macro_rules! tiles {
 /// - `budget`: accumulators of a tile; with thirty-two registers all but those for weights and inputs;
 /// - `blocks`, `width`: of a tile, at most;
 /// - `weights`: input channels of a tile of the weights' gradient, for one and for several blocks;
+/// - `patches`: of a tile of Winograd's products, for one block while they last, and else;
 /// - `rows`: budgets of tiles for taps in threes, if there are enough registers for those.
 macro_rules! kernels {
     ($module:ident, $vector:ty, budget: $budget:literal, blocks: $blocks:literal, width: $width:literal,
-        weights: [$one:literal, $two:literal] $(, rows: [$row:literal, $row_two:literal])? $(; $features:literal)?) => {
+        weights: [$one:literal, $two:literal], patches: [$many:literal, $few:literal] $(, rows: [$row:literal, $row_two:literal])? $(; $features:literal)?) => {
         mod $module {
             use super::*;
 
@@ -182,7 +189,23 @@ macro_rules! kernels {
                 tile::depthwise_weight_tile::<$vector>(t);
             }
             $(#[target_feature(enable = $features)])?
-            unsafe fn fill(patch: &Patch, to: *mut f32, plane: &Plane, image: usize, transform: &Transform<'_>) {
+            unsafe fn transform_input(t: &Transform<'_>) {
+                winograd::transform_input::<$vector>(t);
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn transform_gradient(t: &Transform<'_>) {
+                winograd::transform_gradient::<$vector>(t);
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn transform_output(t: &Outputs<'_>) {
+                winograd::transform_output::<$vector>(t);
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn product<const P: usize, const Q: usize, const N: usize>(p: &Product) {
+                winograd::product::<$vector, P, Q, N>(p);
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn fill(patch: &Patch, to: *mut f32, plane: &Plane, image: usize, transform: &fill::Transform<'_>) {
                 fill::fill::<$vector>(patch, to, plane, image, transform);
             }
             $(#[target_feature(enable = $features)])?
@@ -239,6 +262,10 @@ macro_rules! kernels {
                 few_weight_tiles: [weight_tile::<FEW, 1>, weight_tile::<FEW, $blocks>],
                 weight_row_tile: WEIGHT_ROW_TILE,
                 depthwise_weight_tile,
+                transform_input,
+                transform_gradient,
+                transform_output,
+                products: [product::<$many, $few, 1>, product::<$few, $few, $blocks>],
                 fill,
                 moments,
                 affine,
@@ -268,11 +295,11 @@ macro_rules! kernels {
     };
 }
 
-kernels!(portable, vector::Portable, budget: 3, blocks: 1, width: 3, weights: [2, 2]);
+kernels!(portable, vector::Portable, budget: 3, blocks: 1, width: 3, weights: [2, 2], patches: [2, 2]);
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2, vector::Avx2, budget: 6, blocks: 1, width: 6, weights: [4, 4]; "avx2,fma");
+kernels!(avx2, vector::Avx2, budget: 6, blocks: 1, width: 6, weights: [4, 4], patches: [4, 4]; "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512, vector::Avx512, budget: 24, blocks: 2, width: 8, weights: [16, 8], rows: [24, 20]; "avx512f");
+kernels!(avx512, vector::Avx512, budget: 24, blocks: 2, width: 8, weights: [16, 8], patches: [24, 8], rows: [24, 20]; "avx512f");
 
 /// The kernels of `isa`, if this machine has it.
 pub(crate) fn kernels_of(isa: Isa) -> Option<&'static Kernels> {

@@ -11,3 +11,4 @@ pub(crate) mod norm;
 pub(crate) mod pack;
 pub(crate) mod tile;
 pub(crate) mod vector;
+pub(crate) mod winograd;

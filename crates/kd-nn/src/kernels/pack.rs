@@ -1,10 +1,12 @@
-//! Weights in the order in which the tiles read them: sixteen output numbers together.
+//! Weights in the order in which the tiles read them: sixteen output numbers together. Those of [`winograd`] have an order of their
+//! own.
 
 use rayon::prelude::*;
 
 use super::buffer::Buffer;
 use super::geometry::{Geometry, block_channels, blocks};
 use super::vector::LANES;
+use super::winograd;
 
 /// Which taps reach the input pixels whose row (or column) leaves the remainder `remainder` modulo `stride`, and by how much the
 /// output row (column) that they come from differs from the pixel's quotient.
@@ -64,6 +66,9 @@ pub(crate) fn classes(g: &Geometry) -> Vec<Class> {
 /// Floats of one group's packed weights.
 pub(crate) fn group_floats(g: &Geometry) -> usize {
     let [input, output] = g.group_channels();
+    if winograd::applies(g) {
+        return winograd::group_floats(input, output);
+    }
     match g.depthwise() {
         true => blocks(g.channels[1]) * g.taps() * LANES,
         false => blocks(output) * LANES * g.taps() * input,
@@ -79,6 +84,9 @@ fn groups(g: &Geometry) -> usize {
 pub(crate) fn forward(g: &Geometry, weights: &[f32], scale: Option<&[f32]>) -> Buffer {
     let [input, output] = g.group_channels();
     let (taps, size) = (g.taps(), group_floats(g));
+    if winograd::applies(g) {
+        return winograd::pack_forward(g, weights, scale);
+    }
     let mut packed = Buffer::new(size * groups(g));
     if g.depthwise() {
         let factor = |channel: usize| scale.map_or(1.0, |scale| scale[channel]);
@@ -130,6 +138,9 @@ pub(crate) fn forward(g: &Geometry, weights: &[f32], scale: Option<&[f32]>) -> B
 pub(crate) fn backward(g: &Geometry, classes: &[Class], weights: &[f32]) -> Buffer {
     let [input, output] = g.group_channels();
     let taps = g.taps();
+    if winograd::applies(g) {
+        return winograd::pack_backward(g, weights);
+    }
     if g.depthwise() {
         let channels = g.channels[1];
         let mut packed = Buffer::new(group_floats(g));
@@ -182,6 +193,9 @@ pub(crate) fn backward(g: &Geometry, classes: &[Class], weights: &[f32]) -> Buff
 /// Floats of one group's weights, packed for the backward pass.
 pub(crate) fn backward_floats(g: &Geometry) -> usize {
     let [input, output] = g.group_channels();
+    if winograd::applies(g) {
+        return winograd::group_floats(output, input);
+    }
     blocks(input) * LANES * g.taps() * output
 }
 
@@ -189,6 +203,9 @@ pub(crate) fn backward_floats(g: &Geometry) -> usize {
 /// block, tap, sixteen channels.
 pub(crate) fn gradient_floats(g: &Geometry) -> usize {
     let [input, output] = g.group_channels();
+    if winograd::applies(g) {
+        return winograd::gradient_floats(g);
+    }
     match g.depthwise() {
         true => group_floats(g),
         false => blocks(output) * blocks(input) * g.taps() * LANES * LANES,
@@ -197,6 +214,9 @@ pub(crate) fn gradient_floats(g: &Geometry) -> usize {
 
 /// The sum of `parts` gradients, one after the other, as `[output, input / groups, height, width]`.
 pub(crate) fn unpack_gradient(g: &Geometry, parts: &[Buffer], weights: &mut [f32]) {
+    if winograd::applies(g) {
+        return winograd::unpack_gradient(g, parts, weights);
+    }
     let [input, output] = g.group_channels();
     let taps = g.taps();
     let sum = |at: usize| {

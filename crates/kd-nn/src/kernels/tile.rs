@@ -150,6 +150,37 @@ pub(crate) unsafe fn depthwise_tile<V: Vector, const P: usize>(t: &Tile<'_>) {
     finish::<V, 1, P>(t, 0, t.last_channels, sums);
 }
 
+impl Finish {
+    /// Adds, takes ReLU, and stores `channels` channels of a sum at `at`.
+    #[inline(always)]
+    pub(super) unsafe fn store<V: Vector>(
+        &self,
+        sum: V,
+        output: *mut f32,
+        at: usize,
+        channels: usize,
+    ) {
+        let mut value = sum;
+        if channels == LANES {
+            if !self.addend.is_null() {
+                value = value.add(V::load(self.addend.add(at)));
+            }
+            if self.relu {
+                value = value.relu();
+            }
+            value.store(output.add(at));
+        } else {
+            if !self.addend.is_null() {
+                value = value.add(V::load_first(self.addend.add(at), channels));
+            }
+            if self.relu {
+                value = value.relu();
+            }
+            value.store_first(output.add(at), channels);
+        }
+    }
+}
+
 /// Finishes and stores block `n` of a tile.
 #[inline(always)]
 unsafe fn finish<V: Vector, const R: usize, const P: usize>(
@@ -166,24 +197,8 @@ unsafe fn finish<V: Vector, const R: usize, const P: usize>(
         let row = *t.output_rows.add(r) + n * LANES;
         for p in 0..P {
             let at = row + p * t.output_pixel;
-            let mut value = sums[r][p].add(shift);
-            if channels == LANES {
-                if !t.finish.addend.is_null() {
-                    value = value.add(V::load(t.finish.addend.add(at)));
-                }
-                if t.finish.relu {
-                    value = value.relu();
-                }
-                value.store(t.output.add(at));
-            } else {
-                if !t.finish.addend.is_null() {
-                    value = value.add(V::load_first(t.finish.addend.add(at), channels));
-                }
-                if t.finish.relu {
-                    value = value.relu();
-                }
-                value.store_first(t.output.add(at), channels);
-            }
+            t.finish
+                .store(sums[r][p].add(shift), t.output, at, channels);
         }
     }
 }
