@@ -12,3 +12,6 @@ pub(crate) mod pack;
 pub(crate) mod tile;
 pub(crate) mod vector;
 pub(crate) mod winograd;
+
+#[cfg(test)]
+mod tests;
