@@ -4,8 +4,6 @@ use burn::nn;
 use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
 
-use crate::Fused;
-
 /// Configuration of a [`BatchNorm`]: Burn's [`BatchNormConfig`](nn::BatchNormConfig), field by field.
 #[derive(Config, Debug)]
 pub struct BatchNormConfig {
@@ -96,10 +94,12 @@ impl BatchNorm {
     /// # Panics
     /// If the input has fewer than two dimensions or another number of channels.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        #[cfg(feature = "flex")]
         if D == 4 {
-            let dims = input.dims();
-            let input = input.reshape([dims[0], dims[1], dims[2], dims[3]]);
-            return Fused::new().norm(self).forward(input).reshape(dims);
+            // The same tensor under the type that says so.
+            let input = Tensor::from_dispatch(input.into_dispatch());
+            let output = crate::Fused::new().norm(self).forward(input);
+            return Tensor::from_dispatch(output.into_dispatch());
         }
         self.forward_burn(input)
     }

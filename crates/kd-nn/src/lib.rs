@@ -16,8 +16,15 @@
 //!
 //! impl Block {
 //!     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-//!         let y = Fused::new().conv(&self.conv1).norm(&self.bn1).relu().forward(x.clone());
-//!         Fused::new().conv(&self.conv2).norm(&self.bn2).add(x).relu().forward(y)
+//!         Fused::new()
+//!             .conv(&self.conv1)
+//!             .norm(&self.bn1)
+//!             .relu()
+//!             .conv(&self.conv2)
+//!             .norm(&self.bn2)
+//!             .add_shortcut()
+//!             .relu()
+//!             .forward(x)
 //!     }
 //! }
 //! ```
@@ -30,14 +37,16 @@
 //! - Activations lie in memory with channels innermost. That is a matter of strides: to Burn they are `[batch, channels, height,
 //!   width]` tensors like any other, and every Burn operation takes them.
 //! - A band of rows, or some small images, is copied into a scratch buffer that fits the second-level cache: padded with zeros, in
-//!   blocks of sixteen channels, its columns split by their remainder modulo the stride. Batch norm's and ReLU's backward pass
-//!   happen on the way. There, for any kernel, stride and dilation, the pixels that one tap meets are neighbours.
+//!   blocks of sixteen channels, its columns split by their remainder modulo the stride. Batch norm and ReLU, or their backward
+//!   pass, happen on the way. There, for any kernel, stride and dilation, the pixels that one tap meets are neighbours.
 //! - Over it tiles are swept: up to 24 vectors of sixteen sums, held in registers for the whole sum.
+//! - Convolutions of 3×3 and stride 1 with 32 channels or more take Winograd's F(2×2, 3×3), in all three passes.
 //! - The gradient of the input is the same sweep over the gradient of the output, once for each remainder of rows and columns modulo
-//!   the stride. That of the weights holds sixteen weights of a tap for each of up to sixteen input channels in registers.
+//!   the stride. That of the weights holds the weights of a tap for up to sixteen input channels in registers.
+//! - In evaluation a sequence of convolutions is computed image by image, so that what lies between them stays in the cache.
 //! - Bands, and the parts in which sums over the batch are taken, follow from the sizes alone: results are the same bits for any
 //!   number of threads.
-//! - Memory is kept and handed out again; a training step in steady state allocates none for activations.
+//! - Memory is kept and handed out again: a training step in steady state asks the system for none. [`release_memory`] gives it back.
 //!
 //! `KD_NN_ISA` = `avx512`, `avx2` or `portable` forbids instructions above it.
 
@@ -52,3 +61,10 @@ mod kernels;
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use fused::Fused;
+
+/// Gives the memory that the kernels keep for their next use back to the system. It is at most 4 GiB, and what was in use at the
+/// same time; a program that has finished training and goes on to something else may want it.
+pub fn release_memory() {
+    #[cfg(feature = "flex")]
+    kernels::buffer::release();
+}

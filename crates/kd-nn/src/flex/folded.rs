@@ -85,6 +85,9 @@ impl Folded {
     }
 }
 
+/// Weights of a sequence, at most: 2 MB. Every image passes all of them, and more would come from memory each time.
+const WEIGHTS: usize = 512 << 10;
+
 struct Step {
     conv: Folded,
     addend: Option<Source>,
@@ -139,6 +142,17 @@ pub(super) fn image_by_image(sequence: &Sequence<FlexTensor>) -> Option<FlexTens
             largest <= SCRATCH / 2
         })
     };
+    let weights = |group: &Group<FlexTensor>| {
+        let convs = group
+            .with_projection()
+            .filter_map(|group| group.conv.as_ref());
+        convs
+            .map(|conv| conv.weight.layout().num_elements())
+            .sum::<usize>()
+    };
+    if groups.iter().map(weights).sum::<usize>() > WEIGHTS {
+        return None;
+    }
     if groups.len() < 2 || !groups.iter().all(small) {
         return None;
     }

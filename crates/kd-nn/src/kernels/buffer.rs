@@ -64,6 +64,15 @@ impl Buffer {
         }
     }
 
+    fn free(self) {
+        let this = std::mem::ManuallyDrop::new(self);
+        // SAFETY: allocated with this layout in `new`; whoever calls this is its only owner, and it is not dropped.
+        #[allow(unsafe_code)]
+        unsafe {
+            dealloc(this.data.as_ptr().cast(), Self::layout(this.capacity));
+        }
+    }
+
     fn layout(capacity: usize) -> Layout {
         // Sizes come from tensors that exist; `from_size_align` fails only beyond half of the address space.
         #[allow(clippy::expect_used)]
@@ -100,6 +109,17 @@ impl Buffer {
     }
 }
 
+/// Gives back to the system what the pool holds.
+pub(crate) fn release() {
+    let pool = POOL.lock().unwrap_or_else(PoisonError::into_inner).take();
+    for buffer in pool
+        .into_iter()
+        .flat_map(|pool| pool.free.into_values().flatten())
+    {
+        buffer.free();
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,11 +134,12 @@ impl Drop for Buffer {
             pool.free.entry(self.capacity).or_default().push(kept);
             return;
         }
-        // SAFETY: allocated with this layout in `new`, and not handed to the pool.
-        #[allow(unsafe_code)]
-        unsafe {
-            dealloc(self.data.as_ptr().cast(), Self::layout(self.capacity));
+        // The copy is freed, and this one, being dropped, is not looked at again.
+        Self {
+            data: self.data,
+            capacity: self.capacity,
         }
+        .free();
     }
 }
 

@@ -17,7 +17,7 @@ const BANDS: usize = 32;
 
 /// Some rows of the output of some images: whole images, or a part of one.
 #[derive(Clone, Debug)]
-pub(super) struct Band {
+pub(crate) struct Band {
     pub(crate) images: Range<usize>,
     pub(crate) rows: Range<usize>,
 }
@@ -37,7 +37,7 @@ pub(super) fn reach(g: &Geometry, rows: usize) -> usize {
 }
 
 /// Cuts the output into bands, by the sizes alone.
-pub(super) fn bands(g: &Geometry) -> Vec<Band> {
+pub(crate) fn bands(g: &Geometry) -> Vec<Band> {
     let height = g.output[0];
     let row = input_patch(g, 0, 1).row() * scratch_blocks(g);
     let image = row * reach(g, height);

@@ -12,6 +12,8 @@ mod sweep;
 mod weight_gradient;
 
 pub(crate) use backward::Backward;
+#[cfg(test)]
+pub(crate) use bands::bands;
 pub(crate) use bands::{SCRATCH, TOGETHER};
 pub(crate) use forward::Forward;
 
