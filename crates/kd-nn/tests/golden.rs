@@ -7,7 +7,7 @@
 //! much: 1e-4.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-mod common;
+pub mod common;
 
 use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
@@ -161,12 +161,18 @@ fn check_pass(
     let weights = tensor(&format!("{name}.r"), y.dims(), &device);
     let output = host(&y);
     let gradients = (y * weights).sum().backward();
+    let golden_norm = golden.get("norm.weight").is_some();
     let check = |found: Vec<f64>, key: &str, tolerance: f64| {
         let what = format!("{name}, {prefix}, {key}");
         let expected = numbers(&golden[key]);
-        if expected[2] == 0.0 {
-            // What cancels: numbers of up to 316, by f32's precision.
-            assert!(found.iter().all(|v| v.abs() < 4e-5), "{what}: {found:?}");
+        if golden_norm && key == "x" && found.len() <= 10 {
+            // One or two numbers a channel: numbers of up to 316 cancel, and f32's share of them is left.
+            for (found, expected) in found.iter().zip(&expected[3..]) {
+                assert!(
+                    (found - expected).abs() < 4e-5,
+                    "{what}: {found} {expected}"
+                );
+            }
             return;
         }
         assert_digest(&found, &expected, tolerance, &what);
@@ -192,9 +198,9 @@ fn check_pass(
     }
     for (i, norm) in block.norms.iter().enumerate() {
         for (parameter, name) in [(&norm.gamma, "weight"), (&norm.beta, "bias")] {
-            let key = match golden.get("norm.weight") {
-                Some(_) => format!("norm.{name}"),
-                None => format!("norms.{i}.{name}"),
+            let key = match golden_norm {
+                true => format!("norm.{name}"),
+                false => format!("norms.{i}.{name}"),
             };
             check(
                 gradient(&parameter.val(), &gradients).unwrap(),
