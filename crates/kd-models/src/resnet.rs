@@ -159,7 +159,7 @@ impl BasicBlock {
             .norm(&self.bn2);
         let block = match (&self.downsample, padded) {
             (Some(Projection { conv, bn }), _) => block.add_projection(conv, bn),
-            (None, Some(shortcut)) => block.add(shortcut),
+            (None, Some(shortcut)) => block.add_tensor(shortcut),
             (None, None) => block.add_shortcut(),
         };
         block.relu()

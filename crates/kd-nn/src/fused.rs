@@ -50,7 +50,7 @@ struct Layers<'a> {
 
 #[derive(Clone, Debug)]
 enum Addend<'a> {
-    Tensor(Tensor<4>),
+    Tensor(Box<Tensor<4>>),
     /// What the group of this index was given.
     Shortcut(usize),
     Projection(usize, &'a Conv2d, &'a BatchNorm),
@@ -76,8 +76,8 @@ impl<'a> Fused<'a> {
     }
 
     /// Adds `addend`, whose shape is that of what it is added to.
-    pub fn add(self, addend: Tensor<4>) -> Self {
-        self.addend(Addend::Tensor(addend))
+    pub fn add_tensor(self, addend: Tensor<4>) -> Self {
+        self.addend(Addend::Tensor(Box::new(addend)))
     }
 
     /// A residual branch begins: what has been computed so far is its shortcut. At first that is the input of the sequence.
@@ -155,7 +155,7 @@ impl Layers<'_> {
         }
         x = match self.addend {
             None => x,
-            Some(Addend::Tensor(addend)) => x + addend,
+            Some(Addend::Tensor(addend)) => x + *addend,
             Some(Addend::Shortcut(from)) => x + inputs[from].clone(),
             Some(Addend::Projection(from, conv, norm)) => {
                 x + norm.forward_burn(conv.forward_burn(inputs[from].clone()))
@@ -248,7 +248,7 @@ mod on_flex {
             let addend = match &self.addend {
                 None => None,
                 Some(Addend::Tensor(tensor)) if tensor.dims() == shape => {
-                    Some(flex::Addend::Tensor(dispatch(tensor)))
+                    Some(flex::Addend::Tensor(dispatch::<4>(tensor)))
                 }
                 Some(Addend::Shortcut(from)) if shapes[*from] == shape => {
                     Some(flex::Addend::Shortcut(*from))

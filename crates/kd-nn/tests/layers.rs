@@ -170,7 +170,7 @@ impl Net {
                 Conv(i) => fused.conv(&conv[i]),
                 Norm(i) => fused.norm(&norm[i]),
                 Relu => fused.relu(),
-                Add(i) => fused.add(addends[i].clone()),
+                Add(i) => fused.add_tensor(addends[i].clone()),
                 Branch => fused.branch(),
                 Shortcut => fused.add_shortcut(),
                 Projection(i, j) => fused.add_projection(&conv[i], &norm[j]),
@@ -512,7 +512,7 @@ fn outputs_that_are_used_several_times() {
         let first = [Conv(0), Norm(0), Relu];
         let second = [Conv(1), Norm(1), Add(0), Relu];
         let y = forward(&net, &first, x.clone(), &[]);
-        let z = forward(&net, &second, y.clone(), &[y.clone()]);
+        let z = forward(&net, &second, y.clone(), std::slice::from_ref(&y));
         let w = forward(&net, &first, y.clone(), &[]);
         let loss = (z.clone() * tensor("r", INPUT, &device)).sum()
             + (y.clone() * y * tensor("s", INPUT, &device)).sum()
@@ -623,7 +623,7 @@ fn views_are_as_good_as_contiguous_tensors() {
             // As input and addend, and as gradient of the output.
             let run = |view: Tensor<4>| {
                 let x = view.clone().detach().require_grad();
-                let y = net.fused(ops, x.clone(), &[view.clone()]);
+                let y = net.fused(ops, x.clone(), std::slice::from_ref(&view));
                 let output = host(&y);
                 let gradients = (y * view).sum().backward();
                 [output, gradient(&x, &gradients).unwrap()]

@@ -164,8 +164,8 @@ fn copy(tensor: &FlexTensor, shape: [usize; 4], to: &mut Buffer) {
                         }
                         for p in 0..pixels {
                             let at = (y * width + first + p) * channels + channel;
-                            for (c, number) in to[at..at + lanes].iter_mut().enumerate() {
-                                *number = block[c][p];
+                            for (number, line) in to[at..at + lanes].iter_mut().zip(&block) {
+                                *number = line[p];
                             }
                         }
                     }
