@@ -143,6 +143,13 @@ fn copy(tensor: &FlexTensor, shape: [usize; 4], to: &mut Buffer) {
     if image == 0 {
         return;
     }
+    if (0..4).all(|axis| shape[axis] == 1 || strides[axis] == 0) {
+        // One number for all, as the gradient of a sum.
+        let all = &mut to.as_mut_slice()[..batch * image];
+        all.par_chunks_mut(SIDE << 10)
+            .for_each(|part| part.fill(from[0]));
+        return;
+    }
     to.as_mut_slice()[..batch * image]
         .par_chunks_mut(image)
         .enumerate()

@@ -17,6 +17,8 @@ pub(crate) struct Patch {
     pub(crate) columns: usize,
     pub(crate) phases: usize,
     pub(crate) blocks: usize,
+    /// Rows and columns of the activation from one row and column to the next: more than 1 where no tap meets those between.
+    pub(crate) steps: [usize; 2],
 }
 
 impl Patch {
@@ -189,7 +191,7 @@ unsafe fn fill_with<V: Vector>(
         let channel = plane.first_channel + block * LANES;
         for row in 0..patch.rows {
             let line = to.add(block * patch.block() + row * patch.row());
-            let y = patch.top + row as isize;
+            let y = patch.top + (row * patch.steps[0]) as isize;
             if y < 0 || y >= plane.height as isize {
                 for i in 0..patch.phases * patch.columns {
                     V::zero().store(line.add(i * LANES));
@@ -199,9 +201,9 @@ unsafe fn fill_with<V: Vector>(
             let from = (image * plane.height + y as usize) * plane.width * plane.pixel + channel;
             for phase in 0..patch.phases {
                 let line = line.add(phase * patch.phase());
-                // Column `i` of this phase is column `left + i · phases + phase` of the activation.
-                let first = patch.left + phase as isize;
-                let step = patch.phases as isize;
+                // Column `i` of this phase is column `left + (i · phases + phase) · step` of the activation.
+                let first = patch.left + (phase * patch.steps[1]) as isize;
+                let step = (patch.phases * patch.steps[1]) as isize;
                 let begin = (-first)
                     .max(0)
                     .div_ceil_signed(step)

@@ -29,6 +29,15 @@ impl Geometry {
         self.groups > 1 && self.group_channels() == [1, 1]
     }
 
+    /// The stride over the scratch buffer, which leaves out the rows and columns that a kernel of one row or column never meets.
+    pub(crate) fn scratch_stride(&self, axis: usize) -> usize {
+        if self.kernel[axis] == 1 {
+            1
+        } else {
+            self.stride[axis]
+        }
+    }
+
     pub(crate) fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }

@@ -9,14 +9,12 @@ use crate::kernels::fill::{Patch, Transform};
 use crate::kernels::geometry::{Geometry, blocks};
 use crate::kernels::isa::Kernels;
 use crate::kernels::pack::{self, Class};
+use crate::kernels::vector::LANES;
 use crate::kernels::winograd;
 
-/// Sums of the weights' gradient that are taken separately and then added in order.
+/// Parts in which the weights' gradient is computed: sums over parts of the batch, which are then added in order, or, for weights of
+/// more than [`LARGE`] floats, parts of the output channels.
 const PARTS: usize = 16;
-
-/// As [`PARTS`], for weights beyond [`LARGE`] floats.
-const LARGE_PARTS: usize = 8;
-
 const LARGE: usize = 256 << 10;
 
 /// Both gradients of a convolution in one pass over the output's gradient.
@@ -79,25 +77,26 @@ impl Backward<'_> {
         });
         let plan = &plan;
         let size = pack::gradient_floats(g) * groups(g);
-        let parts = if size > LARGE { LARGE_PARTS } else { PARTS };
+        let by_outputs = size > LARGE && g.groups == 1;
+        let summing = self.input.is_some() && !by_outputs;
         let bands = bands(g);
-        let each = bands.len().div_ceil(parts);
+        let each = bands.len().div_ceil(PARTS);
         let done: Vec<(Option<Buffer>, Vec<T>)> = bands
             .par_chunks(each)
             .map(|bands| {
-                let mut sum = self.input.map(|_| {
+                let mut sum = summing.then(|| {
                     let mut sum = Buffer::new(size);
                     sum.as_mut_slice()[..size].fill(0.0);
                     sum
                 });
                 let mut results = Vec::new();
                 for band in bands {
+                    if !summing && plan.0.packed.is_none() {
+                        break;
+                    }
                     // SAFETY: the lengths were checked above; bands share no pixel of the input's gradient, and every part has a
                     // sum of its own.
-                    #[allow(unsafe_code)]
-                    unsafe {
-                        self.band(band, &plan.0, sum.as_mut());
-                    }
+                    unsafe { self.band(band, &plan.0, sum.as_mut()) };
                     if !plan.0.input_gradient.is_null() {
                         results.push(then(plan.0.input_gradient, self.input_pixels(band)));
                     }
@@ -111,10 +110,57 @@ impl Backward<'_> {
                 weights.len(),
                 g.channels[1] * g.group_channels()[0] * g.taps()
             );
-            let sums: Vec<Buffer> = sums.into_iter().flatten().collect();
+            let mut sums: Vec<Buffer> = sums.into_iter().flatten().collect();
+            if by_outputs {
+                sums.push(self.by_outputs(&bands, &classes));
+            }
             pack::unpack_gradient(g, &sums, weights);
         }
         results.into_iter().flatten().collect()
+    }
+
+    /// The weights' gradient over all bands, by blocks of output channels: no part of it is summed twice.
+    fn by_outputs(&self, bands: &[Band], classes: &[Class]) -> Buffer {
+        let g = &self.geometry;
+        let all = blocks(g.channels[1]);
+        let size = pack::gradient_floats(g);
+        let mut sum = Buffer::new(size);
+        let share = all.div_ceil(PARTS).next_multiple_of(2);
+        sum.as_mut_slice()[..size]
+            .par_chunks_mut(size / all * share)
+            .enumerate()
+            .for_each(|(index, sum)| {
+                sum.fill(0.0);
+                let first = index * share * LANES;
+                let channels = first..(first + share * LANES).min(g.channels[1]);
+                for band in bands {
+                    // SAFETY: the lengths were checked by `run`; the sum is that of these channels.
+                    unsafe { self.weight_band(band, channels.clone(), classes, sum.as_mut_ptr()) };
+                }
+            });
+        sum
+    }
+
+    /// Adds a band's part of the gradient of the weights of some output channels to `sum`.
+    unsafe fn weight_band(
+        &self,
+        band: &Band,
+        channels: Range<usize>,
+        classes: &[Class],
+        sum: *mut f32,
+    ) {
+        let g = &self.geometry;
+        let mut patch = self.gradient_patch(band, classes);
+        patch.blocks = blocks(channels.len());
+        let mut plane = gradient_plane(g, self.gradient.as_ptr(), 0);
+        plane.first_channel = channels.start;
+        plane.channels = channels.len();
+        let mut scratch = Buffer::new(patch.image() * band.images.len());
+        for (i, image) in band.images.clone().enumerate() {
+            let to = scratch.as_mut_ptr().add(i * patch.image());
+            (self.kernels.fill)(&patch, to, &plane, image, &self.transform);
+        }
+        self.weight_gradient(band, 0, channels.len(), &patch, &scratch, sum);
     }
 
     /// The pixels of the input whose gradient belongs to a band.
@@ -175,6 +221,7 @@ impl Backward<'_> {
             left: low[1],
             columns: (high[1] - low[1]) as usize,
             phases: 1,
+            steps: [1, 1],
             blocks: match g.depthwise() {
                 true => blocks(g.channels[1]),
                 false => blocks(g.group_channels()[1]),
@@ -182,7 +229,6 @@ impl Backward<'_> {
         }
     }
 
-    #[allow(unsafe_code)]
     unsafe fn band(&self, band: &Band, plan: &Plan<'_>, sum: Option<&mut Buffer>) {
         let g = &self.geometry;
         let patch = self.gradient_patch(band, plan.classes);
@@ -198,7 +244,8 @@ impl Backward<'_> {
                 self.input_gradient(band, group, &patch, &scratch, plan, packed);
             }
             if let Some(sum) = &mut sum {
-                self.weight_gradient(band, group, &patch, &scratch, *sum);
+                let outputs = g.group_channels()[1];
+                self.weight_gradient(band, group, outputs, &patch, &scratch, *sum);
                 *sum = sum.add(pack::gradient_floats(g));
             }
         }

@@ -31,9 +31,9 @@ impl Band {
     }
 }
 
-/// The input rows that `rows` rows of output need.
+/// The rows of scratch that `rows` rows of output need.
 pub(super) fn reach(g: &Geometry, rows: usize) -> usize {
-    (rows - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1
+    (rows - 1) * g.scratch_stride(0) + (g.kernel[0] - 1) * g.dilation[0] + 1
 }
 
 /// Cuts the output into bands, by the sizes alone.
@@ -92,14 +92,16 @@ pub(super) fn input_patch(g: &Geometry, first: usize, rows: usize) -> Patch {
         }
     };
     let width = even(g.output[1]);
-    let columns = (width - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1;
+    let stride = [g.scratch_stride(0), g.scratch_stride(1)];
+    let columns = (width - 1) * stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1;
     Patch {
         rows: reach(g, even(rows)),
         top: (first * g.stride[0]) as isize - g.padding[0] as isize,
         left: -(g.padding[1] as isize),
-        columns: columns.div_ceil(g.stride[1]),
-        phases: g.stride[1],
+        columns: columns.div_ceil(stride[1]),
+        phases: stride[1],
         blocks: scratch_blocks(g),
+        steps: [g.stride[0] / stride[0], g.stride[1] / stride[1]],
     }
 }
 

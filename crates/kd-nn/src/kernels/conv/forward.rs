@@ -91,8 +91,9 @@ impl Forward<'_> {
         let (mut input_rows, mut output_rows) = (Vec::new(), Vec::new());
         for (i, image) in band.images.clone().enumerate() {
             for row in band.rows.clone() {
-                input_rows
-                    .push(i * patch.image() + (row - band.rows.start) * g.stride[0] * patch.row());
+                input_rows.push(
+                    i * patch.image() + (row - band.rows.start) * g.scratch_stride(0) * patch.row(),
+                );
                 output_rows.push((image * g.output[0] + row) * g.output[1] * g.channels[1]);
             }
         }

@@ -16,18 +16,20 @@ use crate::kernels::winograd;
 const STRIP: usize = 10 << 10;
 
 impl Backward<'_> {
-    /// Adds a band's part of the weights' gradient to `sum`.
+    /// Adds a band's part of the gradient of a group's weights, for `outputs` output channels, whose gradient is in the scratch, to
+    /// `sum`.
     pub(super) unsafe fn weight_gradient(
         &self,
         band: &Band,
         group: usize,
+        outputs: usize,
         gradient: &Patch,
         gradient_scratch: &Buffer,
         sum: *mut f32,
     ) {
         let g = &self.geometry;
         let Some(input) = self.input else { return };
-        let [channels, outputs] = g.group_channels();
+        let channels = g.group_channels()[0];
         let patch = input_patch(g, band.rows.start, band.rows.len());
         let mut scratch = Buffer::new(patch.image() * band.images.len());
         let plane = input_plane(g, input.as_ptr(), group);
@@ -36,8 +38,9 @@ impl Backward<'_> {
             let to = scratch.as_mut_ptr().add(i * patch.image());
             (self.kernels.fill)(&patch, to, &plane, image, &self.input_transform);
             for row in band.rows.clone() {
-                input_rows
-                    .push(i * patch.image() + (row - band.rows.start) * g.stride[0] * patch.row());
+                input_rows.push(
+                    i * patch.image() + (row - band.rows.start) * g.scratch_stride(0) * patch.row(),
+                );
                 let line = (row as isize - gradient.top) as usize;
                 gradient_rows.push(
                     i * gradient.image() + line * gradient.row() + -gradient.left as usize * LANES,
