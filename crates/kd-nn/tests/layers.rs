@@ -533,6 +533,70 @@ fn outputs_that_are_used_several_times() {
     }
 }
 
+/// Nothing asks for a gradient, on a device that could give it: norms still train.
+#[test]
+fn without_anything_that_learns() {
+    let device = device();
+    for ops in sequences() {
+        let run = |forward: fn(&Net, &[Op], Tensor<4>, &[Tensor<4>]) -> Tensor<4>| {
+            let net = Net::new(&device).no_grad();
+            let x = tensor("x", INPUT, &device);
+            let y = forward(&net, &ops, x.clone(), &[x.clone(), x.clone(), x]);
+            let means = net
+                .norms
+                .iter()
+                .flat_map(|norm| host(&norm.running_mean.value_sync()));
+            (host(&y), means.collect::<Vec<_>>())
+        };
+        let (found, expected) = (run(Net::fused), run(Net::apart));
+        assert_close(&found.0, &expected.0, 2e-5, &format!("{ops:?}"));
+        assert_close(
+            &found.1,
+            &expected.1,
+            2e-5,
+            &format!("{ops:?}, running means"),
+        );
+    }
+}
+
+/// Compares, where one side may be on a device with autodiff and the other not.
+fn compare_devices(net: &Net, x: &Tensor<4>, ops: &[Op]) {
+    let run = |forward: fn(&Net, &[Op], Tensor<4>, &[Tensor<4>]) -> Tensor<4>| {
+        catch_unwind(AssertUnwindSafe(|| {
+            let y = forward(net, ops, x.clone(), &[]);
+            (y.device().is_autodiff(), host(&y))
+        }))
+        .ok()
+    };
+    match (run(Net::fused), run(Net::apart)) {
+        (Some((autodiff, found)), Some((expected_autodiff, expected))) => {
+            assert_eq!(autodiff, expected_autodiff, "{ops:?}");
+            assert_close(&found, &expected, 2e-5, &format!("{ops:?}"));
+        }
+        (found, expected) => assert_eq!(found.is_some(), expected.is_some(), "{ops:?}"),
+    }
+}
+
+#[test]
+fn devices_with_and_without_autodiff() {
+    let (net, x) = (Net::new(&device()), tensor("x", INPUT, &Device::flex()));
+    for ops in [&[Conv(0)][..], &[Norm(0), Relu], &[Conv(1), Relu, Conv(0)]] {
+        compare_devices(&net, &x, ops);
+    }
+    let (net, x) = (Net::new(&Device::flex()), tensor("x", INPUT, &device()));
+    for ops in [&BLOCK[..], &[Conv(0)], &[Norm(0), Relu]] {
+        compare_devices(&net, &x, ops);
+    }
+}
+
+/// Burn's convolution of images without autodiff by weights with it has autodiff, so the norm behind it trains.
+#[test]
+#[ignore = "norms behind a convolution ask the input of the sequence whether they train"]
+fn norms_train_behind_weights_that_do() {
+    let (net, x) = (Net::new(&device()), tensor("x", INPUT, &Device::flex()));
+    compare_devices(&net, &x, &[Conv(0), Norm(0)]);
+}
+
 /// Some ways to lay the same numbers out in memory, of shape [`INPUT`].
 fn views(device: &Device) -> Vec<(&'static str, Tensor<4>)> {
     let [n, c, h, w] = INPUT;
@@ -921,6 +985,69 @@ fn norms_of_other_ranks() {
     assert_eq!(host(&norm.forward(x.clone())), host(&burn.forward(x)));
     let x = tensor::<3>("x", [4, 5, 7], &device);
     assert_eq!(host(&norm.forward(x.clone())), host(&burn.forward(x)));
+}
+
+/// Another epsilon and another momentum than the defaults.
+#[test]
+fn norms_of_other_settings() {
+    let device = device();
+    let conv = formula::fill(
+        Conv2dConfig::new([CHANNELS, 9], [3, 3]).init(&device),
+        "conv",
+        "fc",
+        false,
+    )
+    .train();
+    let config = BatchNormConfig::new(9).with_epsilon(0.3).with_momentum(0.4);
+    let ours = config.init(&device);
+    let burns: nn::BatchNorm = config.init(&device).into();
+    let burn_conv = nn::conv::Conv2d::from(conv.clone());
+    let x = tensor("x", INPUT, &device);
+    for _ in 0..2 {
+        let found = Fused::new().conv(&conv).norm(&ours).forward(x.clone());
+        let expected = burns.forward(burn_conv.forward(x.clone()));
+        assert_close(&host(&found), &host(&expected), 2e-5, "training");
+    }
+    let means = [&ours.running_mean, &burns.running_mean].map(|state| host(&state.value_sync()));
+    assert_close(&means[0], &means[1], 2e-5, "running means");
+    // Towards the unbiased variance: of n = 2 · 4 · 5 numbers, from 1.
+    let [found, biased] =
+        [&ours.running_var, &burns.running_var].map(|state| host(&state.value_sync()));
+    let start = 0.6 * 0.6;
+    let unbiased: Vec<f64> = biased
+        .iter()
+        .map(|v| start + (v - start) * 40.0 / 39.0)
+        .collect();
+    assert_close(&found, &unbiased, 2e-5, "running variances");
+
+    // Inference, with the same variances.
+    let mut burns = burns.valid();
+    burns.running_var = ours.valid().running_var;
+    let x = x.inner();
+    let found = Fused::new()
+        .conv(&conv.valid())
+        .norm(&ours.valid())
+        .forward(x.clone());
+    let expected = burns.forward(burn_conv.valid().forward(x));
+    assert_close(&host(&found), &host(&expected), 2e-5, "inference");
+}
+
+/// Several threads train at once.
+#[test]
+fn several_networks_at_once() {
+    let run = || {
+        let ((output, gradients), _) = pass(&BLOCK, Mode::Training, INPUT, &device(), Net::fused);
+        (output, gradients)
+    };
+    let expected = run();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| (0..10).all(|_| run() == expected)))
+            .collect();
+        for thread in threads {
+            assert!(thread.join().unwrap());
+        }
+    });
 }
 
 /// On one number a channel the running variance moves towards the biased one, 0; on two, towards twice it.
