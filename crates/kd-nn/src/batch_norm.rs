@@ -104,15 +104,9 @@ impl BatchNorm {
         self.forward_burn(input)
     }
 
-    /// Whether this pass takes the batch's own statistics.
-    pub(crate) fn trains<const D: usize>(&self, input: &Tensor<D>) -> bool {
-        input.device().is_autodiff() && self.training.is_enabled()
-    }
-
-    /// Running mean and variance, on the device of `input`.
-    pub(crate) fn running<const D: usize>(&self, input: &Tensor<D>) -> [Tensor<1>; 2] {
-        let device = input.device();
-        [&self.running_mean, &self.running_var].map(|state| state.value_sync().to_device(&device))
+    /// Running mean and variance.
+    pub(crate) fn running(&self) -> [Tensor<1>; 2] {
+        [&self.running_mean, &self.running_var].map(|state| state.value_sync())
     }
 
     /// By Burn's operations.
@@ -123,13 +117,14 @@ impl BatchNorm {
             D >= 2 && dims[1] == channels,
             "batch norm of {channels} channels was given an input of shape {dims:?}"
         );
-        if self.trains(&input) {
+        if input.device().is_autodiff() && self.training.is_enabled() {
             let numbers = dims.iter().product::<usize>() / channels;
             let done = batch_norm_train(input, self.gamma.val(), self.beta.val(), self.epsilon);
             self.update(done.mean, done.variance, numbers);
             return done.output;
         }
-        let [mean, variance] = self.running(&input);
+        let device = input.device();
+        let [mean, variance] = self.running().map(|tensor| tensor.to_device(&device));
         batch_norm(
             input,
             self.gamma.val(),

@@ -113,7 +113,8 @@ impl Conv2d {
     /// - output: `[batch, channels_out, height_out, width_out]`
     ///
     /// # Panics
-    /// As Burn's layer, if the input's channels are not the layer's or the kernel is larger than the padded input.
+    /// As Burn's layer, if the input's channels are not the layer's. (A kernel larger than the padded input gives an empty output, as
+    /// Burn's does.)
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         Fused::new().conv(self).forward(input)
     }

@@ -189,24 +189,38 @@ mod on_flex {
     use crate::flex::{self, Conv, Group, Norm, Sequence};
     use crate::{BatchNorm, Conv2d};
 
+    /// What the sequence has come to: the inputs of its groups, and the norms that train.
+    struct Progress<'a> {
+        /// Of the input of each group so far, and of the next.
+        shapes: Vec<[usize; 4]>,
+        /// Whether they are on an autodiff device, as Burn's operations would put them.
+        autodiff: Vec<bool>,
+        /// In the order in which the sequence gives their moments.
+        trained: Vec<&'a BatchNorm>,
+    }
+
     impl<'a> Fused<'a> {
         pub(super) fn on_flex(&self, input: &Tensor<4>) -> Option<Tensor<4>> {
-            let mut shapes = vec![input.dims()];
-            if self.groups.is_empty() || shapes[0].contains(&0) {
+            let mut progress = Progress {
+                shapes: vec![input.dims()],
+                autodiff: vec![input.device().is_autodiff()],
+                trained: Vec::new(),
+            };
+            if self.groups.is_empty() || input.dims().contains(&0) {
                 return None;
             }
             let mut groups = Vec::with_capacity(self.groups.len());
-            for layers in &self.groups {
-                let group = layers.on_flex(input, &shapes)?;
-                shapes.push(group.shape);
+            for (index, layers) in self.groups.iter().enumerate() {
+                let (group, autodiff) = progress.group(layers, index)?;
+                progress.shapes.push(group.shape);
+                progress.autodiff.push(autodiff);
                 groups.push(group);
             }
             let done = flex::run(Sequence {
                 input: dispatch(input),
                 groups,
             })?;
-            let norms = self.groups.iter().flat_map(Layers::norms);
-            for (norm, batch) in norms.filter(|norm| norm.trains(input)).zip(done.moments) {
+            for (norm, batch) in progress.trained.into_iter().zip(done.moments) {
                 let [mean, variance] = batch.tensors.map(Tensor::from_dispatch);
                 norm.update(mean, variance, batch.numbers);
             }
@@ -214,43 +228,38 @@ mod on_flex {
         }
     }
 
-    impl<'a> Layers<'a> {
-        /// In the order in which the sequence gives their moments.
-        fn norms(&self) -> impl Iterator<Item = &'a BatchNorm> + use<'a> {
-            let projection = match self.addend {
-                Some(Addend::Projection(_, _, norm)) => Some(norm),
-                _ => None,
-            };
-            self.norm.into_iter().chain(projection)
-        }
-
-        /// The group, where `shapes` are those of the inputs of the groups so far and of this one, and `first` is the sequence's.
-        fn on_flex(
-            &self,
-            first: &Tensor<4>,
-            shapes: &[[usize; 4]],
-        ) -> Option<Group<DispatchTensor>> {
-            let (conv, shape) = match (self.conv, *shapes.last()?) {
-                (None, shape) => (None, shape),
-                (Some(conv), shape) => {
-                    let conv = convolution(conv, shape)?;
-                    let g = conv.geometry;
-                    (
-                        Some(conv),
-                        [g.batch, g.channels[1], g.output[0], g.output[1]],
-                    )
-                }
-            };
-            let norm = match self.norm {
-                None => None,
-                Some(norm) => Some(normalisation(norm, first, shape[1])?),
-            };
-            let addend = match &self.addend {
+    impl<'a> Progress<'a> {
+        /// The group whose input is that of group `from`, and whether its output is on an autodiff device.
+        fn group(
+            &mut self,
+            layers: &Layers<'a>,
+            from: usize,
+        ) -> Option<(Group<DispatchTensor>, bool)> {
+            let mut shape = self.shapes[from];
+            let mut autodiff = self.autodiff[from];
+            let mut conv = None;
+            if let Some(layer) = layers.conv {
+                let found = convolution(layer, shape)?;
+                let g = found.geometry;
+                shape = [g.batch, g.channels[1], g.output[0], g.output[1]];
+                autodiff |= layer.weight.val().device().is_autodiff();
+                conv = Some(found);
+            }
+            let mut norm = None;
+            if let Some(layer) = layers.norm {
+                let trains = autodiff && layer.training.is_enabled();
+                norm = Some(normalisation(layer, trains, shape[1])?);
+                self.trained.extend(trains.then_some(layer));
+                autodiff |= layer.gamma.val().device().is_autodiff();
+            }
+            let addend = match &layers.addend {
                 None => None,
                 Some(Addend::Tensor(tensor)) if tensor.dims() == shape => {
+                    autodiff |= tensor.device().is_autodiff();
                     Some(flex::Addend::Tensor(dispatch::<4>(tensor)))
                 }
-                Some(Addend::Shortcut(from)) if shapes[*from] == shape => {
+                Some(Addend::Shortcut(from)) if self.shapes[*from] == shape => {
+                    autodiff |= self.autodiff[*from];
                     Some(flex::Addend::Shortcut(*from))
                 }
                 Some(Addend::Projection(from, conv, norm)) => {
@@ -259,21 +268,23 @@ mod on_flex {
                         norm: Some(norm),
                         ..Layers::default()
                     };
-                    let group = projection.on_flex(first, &shapes[*from..=*from])?;
+                    let (group, on) = self.group(&projection, *from)?;
                     if group.shape != shape {
                         return None;
                     }
+                    autodiff |= on;
                     Some(flex::Addend::Projection(*from, Box::new(group)))
                 }
                 Some(_) => return None,
             };
-            Some(Group {
+            let group = Group {
                 conv,
                 norm,
                 addend,
-                relu: self.relu,
+                relu: layers.relu,
                 shape,
-            })
+            };
+            Some((group, autodiff))
         }
     }
 
@@ -291,10 +302,10 @@ mod on_flex {
 
     fn normalisation(
         norm: &BatchNorm,
-        first: &Tensor<4>,
+        trains: bool,
         channels: usize,
     ) -> Option<Norm<DispatchTensor>> {
-        let fixed = (!norm.trains(first)).then(|| norm.running(first));
+        let fixed = (!trains).then(|| norm.running());
         let (gamma, beta) = (norm.gamma.val(), norm.beta.val());
         let fits = [&gamma, &beta]
             .into_iter()

@@ -15,9 +15,9 @@ use super::vector::LANES;
 /// Floats of a span, about: 64 KB.
 const SPAN: usize = 16 << 10;
 
-/// `channels`, padded to whole blocks.
+/// `channels`, padded to whole blocks and one more: the vectors of a group begin at its first channel, which may be any.
 pub(crate) fn padded(channels: usize) -> usize {
-    blocks(channels) * LANES
+    (blocks(channels) + 1) * LANES
 }
 
 /// `values`, padded to whole blocks with zeros.

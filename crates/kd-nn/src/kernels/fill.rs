@@ -2,7 +2,7 @@
 //! of pixels of sixteen floats. Columns are split by their remainder modulo the horizontal stride, so that the pixels which one tap
 //! meets are always neighbours. What lies outside the activation, and channels that do not exist, are 0.
 
-use super::batch_norm::Scaling;
+use super::batch_norm::{Scaling, padded};
 use super::vector::{LANES, Vector};
 
 /// A scratch buffer's shape, in floats, and the part of an activation that it holds.
@@ -56,6 +56,26 @@ pub(crate) enum Transform<'a> {
     Affine(&'a Scaling, bool),
     /// The gradient of a batch norm's input from that of its output.
     Gradient(&'a NormGradient<'a>),
+}
+
+impl Transform<'_> {
+    /// That everything is there which an activation of `len` numbers and `channels` channels asks for.
+    pub(super) fn check(&self, len: usize, channels: usize) {
+        let vectors = |all: &[&[f32]]| all.iter().all(|one| one.len() >= padded(channels));
+        match self {
+            Self::None => {}
+            Self::Affine(scaling, _) => assert!(vectors(&[&scaling.scale, &scaling.shift])),
+            Self::Gradient(norm) => {
+                assert!(vectors(&[norm.mean, norm.scale, norm.slope, norm.shift]));
+                assert_eq!(norm.input.len(), len);
+                match norm.gate {
+                    Gate::Open => {}
+                    Gate::Output(output) => assert_eq!(output.len(), len),
+                    Gate::Again(scaling) => assert!(vectors(&[&scaling.scale, &scaling.shift])),
+                }
+            }
+        }
+    }
 }
 
 /// How batch norm and ReLU turn the gradient of their output into the gradient of their input:

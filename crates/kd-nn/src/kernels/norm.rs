@@ -26,41 +26,49 @@ pub(crate) unsafe fn moments<V: Vector>(
     for block in 0..blocks(channels) {
         let (first, lanes) = (block * LANES, block_channels(channels, block));
         let data = data.add(first);
-        let sum = sum_over::<V>(data, pixels, channels, lanes, |x| x);
+        let [sum, _] = sums_over(data, pixels, channels, lanes, V::zero());
         let centre = sum.mul(V::splat(1.0 / pixels as f32));
-        let spread = sum_over::<V>(data, pixels, channels, lanes, |x| {
-            let d = x.sub(centre);
-            d.mul(d)
-        });
-        centre.store(mean.add(first));
-        spread.store(squares.add(first));
+        // The centre is the mean but for rounding; what is left of the sum of differences takes that out of both.
+        let [rest, spread] = sums_over(data, pixels, channels, lanes, centre);
+        let rest_mean = rest.mul(V::splat(1.0 / pixels as f32));
+        centre.add(rest_mean).store(mean.add(first));
+        spread.sub(rest.mul(rest_mean)).store(squares.add(first));
     }
 }
 
-/// Σ of `of(x)` over pixels, in four sums by the pixel's place.
+/// Σ of `x - centre` and of its square over pixels, in four sums by the pixel's place.
 #[inline(always)]
-unsafe fn sum_over<V: Vector>(
+unsafe fn sums_over<V: Vector>(
     data: *const f32,
     pixels: usize,
     channels: usize,
     lanes: usize,
-    of: impl Fn(V) -> V,
-) -> V {
+    centre: V,
+) -> [V; 2] {
     let mut sums = [V::zero(); 4];
+    let mut squares = [V::zero(); 4];
     let mut p = 0;
     if lanes == LANES {
         while p + 4 <= pixels {
             for i in 0..4 {
-                sums[i] = sums[i].add(of(V::load(data.add((p + i) * channels))));
+                let x = V::load(data.add((p + i) * channels)).sub(centre);
+                sums[i] = sums[i].add(x);
+                squares[i] = x.mul_add(x, squares[i]);
             }
             p += 4;
         }
     }
     while p < pixels {
-        sums[0] = sums[0].add(of(V::load_first(data.add(p * channels), lanes)));
+        // The lanes that stand for no channel are never looked at.
+        let x = V::load_first(data.add(p * channels), lanes).sub(centre);
+        sums[0] = sums[0].add(x);
+        squares[0] = x.mul_add(x, squares[0]);
         p += 1;
     }
-    sums[0].add(sums[1]).add(sums[2].add(sums[3]))
+    [
+        sums[0].add(sums[1]).add(sums[2].add(sums[3])),
+        squares[0].add(squares[1]).add(squares[2].add(squares[3])),
+    ]
 }
 
 /// `scale · x + shift (+ addend)`, then ReLU if asked.

@@ -57,11 +57,10 @@ impl Backward<'_> {
             self.gradient.len(),
             g.batch * g.output_pixels() * g.channels[1]
         );
-        if let Transform::Gradient(norm) = self.transform {
-            assert_eq!(norm.input.len(), self.gradient.len());
-        }
+        self.transform.check(self.gradient.len(), g.channels[1]);
         let inputs = g.batch * g.input_pixels() * g.channels[0];
         assert!(self.input.is_none_or(|x| x.len() == inputs));
+        self.input_transform.check(inputs, g.channels[0]);
         assert!(self.addend.is_none_or(|x| x.len() == inputs));
         assert!(input.as_ref().is_none_or(|x| x.len() == inputs));
         assert_eq!(input.is_some(), self.weights.is_some());

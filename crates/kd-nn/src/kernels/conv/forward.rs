@@ -3,12 +3,12 @@ use rayon::prelude::*;
 use super::Shared;
 use super::bands::{Band, bands, groups, input_patch, input_plane};
 use super::sweep::{Sweep, segments, tap_offsets};
+use crate::kernels::batch_norm::padded;
 use crate::kernels::buffer::Buffer;
 use crate::kernels::fill::Transform;
-use crate::kernels::geometry::{Geometry, blocks};
+use crate::kernels::geometry::Geometry;
 use crate::kernels::isa::Kernels;
 use crate::kernels::tile::Finish;
-use crate::kernels::vector::LANES;
 use crate::kernels::{pack, winograd};
 
 /// The output of a convolution, and what is done to it on its way to memory.
@@ -74,8 +74,9 @@ impl Forward<'_> {
             self.addend
                 .is_none_or(|addend| addend.len() == output.len())
         );
-        let whole = blocks(g.channels[1]) * LANES;
-        assert!(self.shift.is_none_or(|shift| shift.len() >= whole));
+        let padded = padded(g.channels[1]);
+        assert!(self.shift.is_none_or(|shift| shift.len() >= padded));
+        self.transform.check(self.input.len(), g.channels[0]);
     }
 
     unsafe fn band(&self, band: &Band, output: *mut f32) {
