@@ -149,7 +149,11 @@ fn convolution(conv: &Conv, batch: usize, step: bool, device: &Device) -> Pass {
     }
     let images = images.permute([0, 2, 3, 1]) + 0.0;
     let images = Tensor::from_inner(images.permute([0, 3, 1, 2])).require_grad();
-    Box::new(move || drop(layer.forward(images.clone()).sum().backward()))
+    // The sum is taken in the order of memory, as PyTorch takes it.
+    Box::new(move || {
+        let output = layer.forward(images.clone()).permute([0, 2, 3, 1]);
+        drop(output.sum().backward());
+    })
 }
 
 /// Waits for a result.

@@ -206,32 +206,30 @@ unsafe fn fill_with<V: Vector>(
     image: usize,
     vector: impl Fn(usize, usize, usize) -> V,
 ) {
-    for block in 0..patch.blocks {
-        let channels = (plane.channels - block * LANES).min(LANES);
-        let channel = plane.first_channel + block * LANES;
-        for row in 0..patch.rows {
-            let line = to.add(block * patch.block() + row * patch.row());
-            let y = patch.top + (row * patch.steps[0]) as isize;
-            if y < 0 || y >= plane.height as isize {
-                for i in 0..patch.phases * patch.columns {
-                    V::zero().store(line.add(i * LANES));
-                }
-                continue;
-            }
-            let from = (image * plane.height + y as usize) * plane.width * plane.pixel + channel;
-            for phase in 0..patch.phases {
-                let line = line.add(phase * patch.phase());
-                // Column `i` of this phase is column `left + (i · phases + phase) · step` of the activation.
-                let first = patch.left + (phase * patch.steps[1]) as isize;
-                let step = (patch.phases * patch.steps[1]) as isize;
-                let begin = (-first)
+    // All blocks of a row before the next, so that memory is read in its order.
+    for row in 0..patch.rows {
+        let y = patch.top + (row * patch.steps[0]) as isize;
+        let outside = y < 0 || y >= plane.height as isize;
+        for phase in 0..patch.phases {
+            let line = to.add(row * patch.row() + phase * patch.phase());
+            // Column `i` of this phase is column `left + (i · phases + phase) · step` of the activation.
+            let first = patch.left + (phase * patch.steps[1]) as isize;
+            let step = (patch.phases * patch.steps[1]) as isize;
+            let columns = patch.columns as isize;
+            let begin = (-first).max(0).div_ceil_signed(step).min(columns);
+            let end = match outside {
+                true => begin,
+                false => (plane.width as isize - first)
                     .max(0)
                     .div_ceil_signed(step)
-                    .min(patch.columns as isize);
-                let end = (plane.width as isize - first)
-                    .max(0)
-                    .div_ceil_signed(step)
-                    .clamp(begin, patch.columns as isize);
+                    .clamp(begin, columns),
+            };
+            for block in 0..patch.blocks {
+                let line = line.add(block * patch.block());
+                let channels = (plane.channels - block * LANES).min(LANES);
+                let channel = plane.first_channel + block * LANES;
+                let from = (image * plane.height + y.max(0) as usize) * plane.width * plane.pixel
+                    + channel;
                 for i in 0..begin {
                     V::zero().store(line.add(i as usize * LANES));
                 }
@@ -240,7 +238,7 @@ unsafe fn fill_with<V: Vector>(
                     let value = vector(from + x * plane.pixel, channel, channels);
                     value.store(line.add(i as usize * LANES));
                 }
-                for i in end..patch.columns as isize {
+                for i in end..columns {
                     V::zero().store(line.add(i as usize * LANES));
                 }
             }

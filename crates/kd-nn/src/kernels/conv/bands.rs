@@ -12,6 +12,9 @@ pub(crate) const SCRATCH: usize = 80 << 10;
 /// Small images are taken together up to this size: 64 KB.
 pub(crate) const TOGETHER: usize = 16 << 10;
 
+/// Weights beyond which they are not expected to stay in the second-level cache: 512 KB.
+const MANY: usize = 128 << 10;
+
 /// Bands into which a batch is cut at least, if it has as many images.
 const BANDS: usize = 32;
 
@@ -42,7 +45,12 @@ pub(crate) fn bands(g: &Geometry) -> Vec<Band> {
     let row = input_patch(g, 0, 1).row() * scratch_blocks(g);
     let image = row * reach(g, height);
     if image <= SCRATCH {
-        let together = (TOGETHER / image).clamp(1, (g.batch / BANDS).max(1));
+        // Weights that do not stay in the cache are better read for several images.
+        let (limit, bands) = match g.channels[0] * g.channels[1] / g.groups * g.taps() > MANY {
+            true => (SCRATCH, BANDS / 2),
+            false => (TOGETHER, BANDS),
+        };
+        let together = (limit / image).clamp(1, (g.batch / bands).max(1));
         return (0..g.batch)
             .step_by(together)
             .map(|first| Band {
