@@ -3,7 +3,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Shared;
-use super::bands::{Band, bands, gradient_plane, groups};
+use super::bands::{Band, OUTPUT, bands, groups, plane};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::fill::{Patch, Transform};
 use crate::kernels::geometry::{Geometry, blocks};
@@ -151,7 +151,7 @@ impl Backward<'_> {
         let g = &self.geometry;
         let mut patch = self.gradient_patch(band, classes);
         patch.blocks = blocks(channels.len());
-        let mut plane = gradient_plane(g, self.gradient.as_ptr(), 0);
+        let mut plane = plane(g, OUTPUT, self.gradient.as_ptr(), 0);
         plane.first_channel = channels.start;
         plane.channels = channels.len();
         let mut scratch = Buffer::new(patch.image() * band.images.len());
@@ -234,7 +234,7 @@ impl Backward<'_> {
         let mut scratch = Buffer::new(patch.image() * band.images.len());
         let mut sum = sum.map(|sum| sum.as_mut_ptr());
         for group in 0..groups(g) {
-            let plane = gradient_plane(g, self.gradient.as_ptr(), group);
+            let plane = plane(g, OUTPUT, self.gradient.as_ptr(), group);
             for (i, image) in band.images.clone().enumerate() {
                 let to = scratch.as_mut_ptr().add(i * patch.image());
                 (self.kernels.fill)(&patch, to, &plane, image, &self.transform);

@@ -113,34 +113,22 @@ pub(super) fn input_patch(g: &Geometry, first: usize, rows: usize) -> Patch {
     }
 }
 
-/// The part of the input that a group sees.
-pub(super) fn input_plane(g: &Geometry, data: *const f32, group: usize) -> Plane {
-    let channels = g.group_channels()[0];
-    Plane {
-        data,
-        height: g.input[0],
-        width: g.input[1],
-        pixel: g.channels[0],
-        first_channel: group * channels,
-        channels: if g.depthwise() {
-            g.channels[0]
-        } else {
-            channels
-        },
-    }
-}
+/// Which end of a convolution an activation is at: an index into its pairs of channels.
+pub(super) const INPUT: usize = 0;
+pub(super) const OUTPUT: usize = 1;
 
-/// The part of the output's gradient that a group sees.
-pub(super) fn gradient_plane(g: &Geometry, data: *const f32, group: usize) -> Plane {
-    let channels = g.group_channels()[1];
+/// The part of the activation at one end that a group sees.
+pub(super) fn plane(g: &Geometry, end: usize, data: *const f32, group: usize) -> Plane {
+    let channels = g.group_channels()[end];
+    let [height, width] = if end == INPUT { g.input } else { g.output };
     Plane {
         data,
-        height: g.output[0],
-        width: g.output[1],
-        pixel: g.channels[1],
+        height,
+        width,
+        pixel: g.channels[end],
         first_channel: group * channels,
         channels: if g.depthwise() {
-            g.channels[1]
+            g.channels[end]
         } else {
             channels
         },

@@ -1,7 +1,7 @@
 use rayon::prelude::*;
 
 use super::Shared;
-use super::bands::{Band, bands, groups, input_patch, input_plane};
+use super::bands::{Band, INPUT, bands, groups, input_patch, plane};
 use super::sweep::{Sweep, segments, tap_offsets};
 use crate::kernels::batch_norm::padded;
 use crate::kernels::buffer::Buffer;
@@ -110,7 +110,7 @@ impl Forward<'_> {
             }
         }
         for group in 0..groups(g) {
-            let plane = input_plane(g, self.input.as_ptr(), group);
+            let plane = plane(g, INPUT, self.input.as_ptr(), group);
             for (i, image) in band.images.clone().enumerate() {
                 let to = scratch.as_mut_ptr().add(i * patch.image());
                 (self.kernels.fill)(&patch, to, &plane, image, &self.transform);

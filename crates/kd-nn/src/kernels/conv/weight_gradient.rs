@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::backward::Backward;
-use super::bands::{Band, input_patch, input_plane};
+use super::bands::{Band, INPUT, input_patch, plane};
 use super::sweep::tap_offsets;
 use crate::kernels::buffer::Buffer;
 use crate::kernels::fill::Patch;
@@ -32,7 +32,7 @@ impl Backward<'_> {
         let channels = g.group_channels()[0];
         let patch = input_patch(g, band.rows.start, band.rows.len());
         let mut scratch = Buffer::new(patch.image() * band.images.len());
-        let plane = input_plane(g, input.as_ptr(), group);
+        let plane = plane(g, INPUT, input.as_ptr(), group);
         let (mut input_rows, mut gradient_rows) = (Vec::new(), Vec::new());
         for (i, image) in band.images.clone().enumerate() {
             let to = scratch.as_mut_ptr().add(i * patch.image());
