@@ -19,7 +19,7 @@ examples:
   run --quick                          32 px, three short rounds: a first look, half a minute
   run --only rotate --size 32,224      the works whose name holds "rotate"
   run --json > rows.json               the rows only
-  run --models --threads 2             networks and layers, forward and training step, beside PyTorch: ten minutes
+  run --models --threads 2             networks and layers, forward and training step, beside PyTorch: five minutes
   run --check                          no figures: shapes, types, and that every image has draws of its own
 
 Close what else runs on the machine first; the interquartile ranges show whether it was quiet.
