@@ -62,8 +62,8 @@ pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use fused::Fused;
 
-/// Gives the memory that the kernels keep for their next use back to the system. It is at most 4 GiB, and what was in use at the
-/// same time; a program that has finished training and goes on to something else may want it.
+/// Gives the memory that the kernels keep for their next use back to the system. They keep what was in use, of each size as much as
+/// at any one time, and at most 4 GiB; a program that has finished training and goes on to something else may want it.
 pub fn release_memory() {
     #[cfg(feature = "flex")]
     kernels::buffer::release();
