@@ -43,8 +43,18 @@ pub fn entropy(logits: Tensor<2>, temperature: f32) -> Tensor<1> {
 pub fn kl(teacher_logits: Tensor<2>, student_logits: Tensor<2>, temperature: f32) -> Tensor<1> {
     assert_same_shape("teacher logits", &teacher_logits, &student_logits);
     let log_t = log_softmax(constant_like(teacher_logits, &student_logits), temperature);
-    let log_s = log_softmax(student_logits, temperature);
-    sum_classes(log_t.clone().exp() * (log_t - log_s))
+    kl_log(log_t, log_softmax(student_logits, temperature))
+}
+
+/// `KL(p || q) = sum_c p_c (log p_c - log q_c)` of two distributions given as log-probabilities, such as [`log_softmax`] makes
+/// them. Both may carry a gradient: nothing is detached here.
+///
+/// # Shapes
+///
+/// - `log_p`, `log_q`: `[batch, classes]`, finite
+/// - output: `[batch]`
+pub fn kl_log(log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<1> {
+    sum_classes(log_p.clone().exp() * (log_p - log_q))
 }
 
 /// Cross-entropy with hard labels, `-log softmax(z)_y`, also known as the negative log-likelihood.
@@ -116,7 +126,7 @@ pub fn constant_like<const D: usize>(x: Tensor<D>, like: &Tensor<D>) -> Tensor<D
         .to_device(&like.device().without_autodiff())
 }
 
-fn soften(logits: Tensor<2>, temperature: f32) -> Tensor<2> {
+pub(crate) fn soften(logits: Tensor<2>, temperature: f32) -> Tensor<2> {
     assert!(
         temperature > 0.0 && temperature.is_finite(),
         "temperature = {temperature}: must be positive and finite"
@@ -125,11 +135,11 @@ fn soften(logits: Tensor<2>, temperature: f32) -> Tensor<2> {
     logits.mul_scalar(1.0 / f64::from(temperature))
 }
 
-fn sum_classes(terms: Tensor<2>) -> Tensor<1> {
+pub(crate) fn sum_classes(terms: Tensor<2>) -> Tensor<1> {
     terms.sum_dim(1).squeeze_dim(1)
 }
 
-fn assert_same_shape(name: &str, target: &Tensor<2>, logits: &Tensor<2>) {
+pub(crate) fn assert_same_shape(name: &str, target: &Tensor<2>, logits: &Tensor<2>) {
     assert_eq!(
         target.dims(),
         logits.dims(),

@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-/// What can be wrong with the configuration of a loss.
+/// What can be wrong with the configuration of a loss, or with what it is given besides tensors.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum CoreError {
@@ -13,6 +13,36 @@ pub enum CoreError {
         value: f64,
         /// The values allowed, as an interval.
         range: &'static str,
+    },
+    /// Sizes that do not fit together.
+    #[error("{what}: found {found}, expected {expected}")]
+    Shape {
+        /// What has the size.
+        what: &'static str,
+        /// The size found.
+        found: String,
+        /// The sizes allowed.
+        expected: String,
+    },
+    /// The number of a sample that does not exist.
+    #[error("{what}: index {index} is outside of the {len} samples")]
+    Index {
+        /// What was indexed.
+        what: &'static str,
+        /// The index found.
+        index: usize,
+        /// How many there are.
+        len: usize,
+    },
+    /// The terms of a [`WeightedSum`](crate::WeightedSum) are not those it was made of.
+    #[error("term \"{name}\" {problem}; the sum has {expected}")]
+    Term {
+        /// The name of the term.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// The names of the sum's terms.
+        expected: String,
     },
 }
 
@@ -31,15 +61,62 @@ pub(crate) fn check_fraction(field: &'static str, value: f64) -> Result<f64, Cor
 
 /// A softmax temperature: positive, finite and still so in single precision.
 pub(crate) fn check_temperature(value: f64) -> Result<f32, CoreError> {
-    let temperature = value as f32;
-    if temperature.is_normal() && temperature > 0.0 {
-        Ok(temperature)
+    check_positive("temperature", value).map(|temperature| temperature as f32)
+}
+
+/// A number that is positive, finite and still so in single precision.
+pub(crate) fn check_positive(field: &'static str, value: f64) -> Result<f64, CoreError> {
+    if (value as f32).is_normal() && value > 0.0 {
+        Ok(value)
     } else {
         Err(CoreError::OutOfRange {
-            field: "temperature",
+            field,
             value,
             range: "(0, inf), finite in f32",
         })
+    }
+}
+
+/// The weight of a term: not negative and finite.
+pub(crate) fn check_weight(field: &'static str, value: f64) -> Result<f64, CoreError> {
+    if value >= 0.0 && (value as f32).is_finite() {
+        Ok(value)
+    } else {
+        Err(CoreError::OutOfRange {
+            field,
+            value,
+            range: "[0, inf), finite in f32",
+        })
+    }
+}
+
+/// A count of at least `least`, of which `range` tells the reader.
+pub(crate) fn check_count(
+    field: &'static str,
+    value: usize,
+    least: usize,
+    range: &'static str,
+) -> Result<usize, CoreError> {
+    if value >= least {
+        Ok(value)
+    } else {
+        Err(CoreError::OutOfRange {
+            field,
+            value: value as f64,
+            range,
+        })
+    }
+}
+
+/// Every index below `len`.
+pub(crate) fn check_indices(
+    what: &'static str,
+    indices: &[usize],
+    len: usize,
+) -> Result<(), CoreError> {
+    match indices.iter().find(|index| **index >= len) {
+        Some(&index) => Err(CoreError::Index { what, index, len }),
+        None => Ok(()),
     }
 }
 

@@ -33,11 +33,42 @@
 //! # Ok::<(), kd_core::CoreError>(())
 //! ```
 
+mod crd;
 pub mod divergence;
 mod error;
-mod kd;
-mod kl;
+mod features;
+mod logits;
+mod math;
+mod online;
+mod own;
+mod ramp;
+mod weighted_sum;
 
+pub use crd::{
+    CrdContrast, CrdLoss, CrdLossConfig, CrdOutput, CrdUpdate, NegativeSampler, Negatives,
+};
 pub use error::CoreError;
-pub use kd::{KdLoss, KdLossConfig, KdTerms};
-pub use kl::{KlLoss, KlLossConfig};
+pub use features::{
+    AbLoss, AbLossConfig, AbReduction, AtDistance, AtLoss, AtLossConfig, CcKernel, CcLoss,
+    CcLossConfig, FitNetLoss, FitNetLossConfig, FspLoss, FtFactor, FtLoss, FtLossConfig, Graph,
+    Hint, HintConfig, HintConv, IrgLoss, IrgLossConfig, IrgTerms, NstLoss, Paraphraser,
+    ParaphraserConfig, PktLoss, RkdLoss, RkdLossConfig, RkdTerms, SpLoss, SpLossConfig, SpNorm,
+    Translator, TranslatorConfig, VidLoss, VidLossConfig,
+};
+pub use logits::{
+    DistLoss, DistLossConfig, DkdLoss, DkdLossConfig, DkdTerms, JsLoss, JsLossConfig, KdLoss,
+    KdLossConfig, KdTerms, KlLoss, KlLossConfig, LabelSmoothingLoss, LabelSmoothingLossConfig,
+    LogitMseLoss, LogitMseLossConfig, ReverseKlLoss, ReverseKlLossConfig, SoftCrossEntropyLoss,
+};
+pub use online::{
+    DmlLoss, DmlLossConfig, DmlTarget, EnsembleErrors, KdclEnsemble, KdclLoss, KdclLossConfig,
+    MmdLoss, Okddip, OkddipConfig, OkddipTerms, One, OneConfig, OneTerms, PeerTeacher,
+    PeerTeacherConfig, PeerTeacherTerms,
+};
+pub use own::{
+    CsKdLoss, CsKdLossConfig, DdgsdLoss, DdgsdLossConfig, DdgsdTerms, DistortedView, KlAverage,
+    PsKd, PsKdConfig, PsKdOutput, PsKdUpdate, TfKdSelfLoss, TfKdSelfLossConfig, TfKdVirtualLoss,
+    TfKdVirtualLossConfig,
+};
+pub use ramp::Ramp;
+pub use weighted_sum::{Term, TermValue, Total, WeightedSum};

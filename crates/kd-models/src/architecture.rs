@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::classifier::{Classifier, Network};
 use crate::resnet::{ResNetConfig, Shortcut};
-use crate::{InputSpec, ModelError, init};
+use crate::{InputSpec, ModelError};
 
 /// A network by its name in the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -85,7 +85,11 @@ impl Architecture {
             shortcut: config.shortcut,
         }
         .init(device);
-        let network = Network::ResNet(init::initialize(network, config.seed));
+        let network = Network::ResNet(kd_nn::initialize(
+            network,
+            kd_nn::Scheme::KaimingFanOut,
+            config.seed,
+        ));
         Classifier::new(network, self, config.input_spec.clone())
     }
 }

@@ -18,14 +18,13 @@
 //!
 //! - [`Architecture`]: the names; [`ModelConfig`]: classes, seed, shortcut; [`Classifier`]: the network.
 //! - [`InputSpec`]: the statistics a network normalises with, saved with its weights.
-//! - [`init`]: initial weights that depend on (seed, parameter path) alone.
+//! - Initial weights depend on (seed, parameter path) alone: [`kd_nn::initialize`].
 //! - [`weights`]: PyTorch and safetensors files in; safetensors with PyTorch's keys out.
 
 mod architecture;
 mod classifier;
 mod classify;
 mod error;
-pub mod init;
 mod input_spec;
 mod resnet;
 pub mod weights;

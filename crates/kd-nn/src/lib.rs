@@ -55,12 +55,16 @@ mod conv2d;
 #[cfg(feature = "flex")]
 mod flex;
 mod fused;
+mod init;
 #[cfg(feature = "flex")]
 mod kernels;
+mod layout;
 
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use fused::Fused;
+pub use init::{Scheme, initialize};
+pub use layout::channels_last;
 
 /// Gives the memory that the kernels keep for their next use back to the system. They keep what was in use, of each size as much as
 /// at any one time, and at most 4 GiB; a program that has finished training and goes on to something else may want it.

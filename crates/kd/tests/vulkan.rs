@@ -17,7 +17,7 @@ use kd::augment::{
     Affine, ColorJitter, GaussianBlur, GaussianNoise, Images, Interpolation, RandAugment,
     ResizeCrop, Rotate, cpu, tensor,
 };
-use kd::models::init;
+use kd::nn::{Scheme, initialize};
 use kd::prelude::*;
 
 /// The device under test. Without `BURN_DEVICE` the tests would compare the CPU with itself: they say so and fail.
@@ -194,7 +194,7 @@ fn a_forward_pass() {
                 .init(device),
             spec,
         };
-        init::initialize(network, 5)
+        initialize(network, Scheme::KaimingFanOut, 5)
     };
     assert_close(&forward(build, &vulkan), &forward(build, &flex), "logits");
 }

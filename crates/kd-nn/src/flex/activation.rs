@@ -119,7 +119,7 @@ fn strides([_, channels, height, width]: [usize; 4]) -> [isize; 4] {
 }
 
 /// Whether a layout is the one with channels innermost, apart from the strides of dimensions of one element.
-fn dense(layout: &Layout, shape: [usize; 4]) -> bool {
+pub(super) fn dense(layout: &Layout, shape: [usize; 4]) -> bool {
     let expected = strides(shape);
     (0..4).all(|i| shape[i] == 1 || layout.strides()[i] == expected[i])
 }

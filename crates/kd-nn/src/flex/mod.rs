@@ -76,6 +76,19 @@ pub(crate) fn geometry(
     })
 }
 
+/// Whether it is a dense tensor of `flex` with the second of its four dimensions innermost.
+pub(crate) fn channels_last(tensor: DispatchTensor) -> bool {
+    if !on_flex(&tensor.kind) {
+        return false;
+    }
+    let layout = match &tensor.autodiff {
+        DispatchAutodiffContext::Disabled => plain(tensor).layout().clone(),
+        DispatchAutodiffContext::Enabled(_) => tracked(tensor).into_primitive().layout().clone(),
+    };
+    let shape: [usize; 4] = layout.shape().dims();
+    activation::dense(&layout, shape)
+}
+
 /// Computes the sequence, in pieces if it is long, if all its tensors are f32 tensors of `flex`.
 pub(crate) fn run(sequence: Sequence<DispatchTensor>) -> Option<Output<DispatchTensor>> {
     let pieces = sequence::pieces(sequence.groups, MOST)?;

@@ -10,26 +10,39 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// Draw the weights of `module` anew, as the reference implementations of the CIFAR networks do:
+/// How the weights of convolutions and linear layers are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Convolutions (rank 4) normal, `std = sqrt(2 / (out_channels · kernel_height · kernel_width))`, their biases as they are;
+    /// linear layers (rank 2, and the bias that follows it) uniform in `±1 / sqrt(fan_in)`.
+    ///
+    /// What the reference implementations of the CIFAR networks do: He et al., *Delving Deep into Rectifiers*, 2015, Eq. 14, with the
+    /// fan-out; the linear rule is PyTorch's default.
+    KaimingFanOut,
+    /// Convolutions and linear layers, weight and bias, uniform in `±1 / sqrt(fan_in)`: PyTorch's default.
+    UniformFanIn,
+}
+
+/// Draw the weights of `module` anew, by the scheme.
 ///
-/// - convolution (rank 4): normal, `std = sqrt(2 / (out_channels · kernel_height · kernel_width))` (Kaiming, fan-out);
-/// - linear (rank 2, and the bias that follows it): uniform in `±1 / sqrt(fan_in)`;
-/// - everything else (batch-norm weights and statistics, convolution biases) keeps the constant it was built with.
-///
-/// Source: He et al., *Delving Deep into Rectifiers*, 2015, Eq. 14; the linear default is PyTorch's.
-pub fn initialize<M: Module>(module: M, seed: u64) -> M {
+/// Everything that is neither a convolution nor a linear layer (batch-norm weights and statistics, vectors of other modules) keeps the
+/// constant it was built with. Parameters of rank 4 are taken for convolutions `[out, in, height, width]`, those of rank 2 for linear
+/// layers `[in, out]`, and one of rank 1 that follows in the same module for its bias.
+pub fn initialize<M: Module>(module: M, scheme: Scheme, seed: u64) -> M {
     module.map(&mut Initialization {
         seed,
+        scheme,
         path: Vec::new(),
-        linear: None,
+        bias: None,
     })
 }
 
 struct Initialization {
     seed: u64,
+    scheme: Scheme,
     path: Vec<String>,
-    /// Path and bound of the linear weight seen last: its bias shares the bound.
-    linear: Option<(String, f64)>,
+    /// Module and bound of the weight seen last: its bias shares the bound.
+    bias: Option<(String, f64)>,
 }
 
 impl Initialization {
@@ -48,7 +61,11 @@ impl Initialization {
             .map(|_| draw(&mut stream) as f32)
             .collect();
         let device = param.lazy_device();
-        param.map(|_| Tensor::from_data(TensorData::new(values, shape), &device))
+        // Whether it learns is what it was: on a device without autodiff, only the parameter knows.
+        param.map(|old| {
+            Tensor::from_data(TensorData::new(values, shape), &device)
+                .set_require_grad(old.is_require_grad())
+        })
     }
 }
 
@@ -63,21 +80,26 @@ impl ModuleMapper for Initialization {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let shape = param.lazy_shape();
+        let fan_in = match D {
+            4 => shape[1] * shape[2] * shape[3],
+            2 => shape[0],
+            _ => 1,
+        };
+        let bound = 1.0 / (fan_in as f64).sqrt();
         match D {
-            4 => {
+            4 if self.scheme == Scheme::KaimingFanOut => {
+                self.bias = None;
                 let std = (2.0 / (shape[0] * shape[2] * shape[3]) as f64).sqrt();
                 self.draw(param, |stream| {
                     let z: f64 = StandardNormal.sample(stream);
                     std * z
                 })
             }
-            2 => {
-                // Burn keeps a linear weight as [fan_in, fan_out].
-                let bound = 1.0 / (shape[0] as f64).sqrt();
-                self.linear = Some((self.parent(), bound));
+            2 | 4 => {
+                self.bias = Some((self.parent(), bound));
                 self.draw(param, |stream| uniform(stream, bound))
             }
-            1 => match &self.linear {
+            1 => match &self.bias {
                 Some((parent, bound)) if *parent == self.parent() => {
                     let bound = *bound;
                     self.draw(param, |stream| uniform(stream, bound))

@@ -3,7 +3,7 @@ use burn::tensor::{Int, Tensor};
 
 use crate::divergence;
 use crate::error::{CoreError, check_fraction};
-use crate::kl::{KlLoss, KlLossConfig};
+use crate::logits::{KlLoss, KlLossConfig};
 
 /// Configuration of [`KdLoss`].
 ///
@@ -13,9 +13,11 @@ pub struct KdLossConfig {
     /// Weight of the teacher's term, in [0, 1]; the labels' term has `1 - alpha`.
     #[config(default = 0.9)]
     pub alpha: f64,
-    /// Softmax temperature `tau` of teacher and student in the teacher's term, in (0, inf).
+    /// Softmax temperature `tau` of the student, and of the teacher unless it has its own, in the teacher's term; in (0, inf).
     #[config(default = 4.0)]
     pub temperature: f64,
+    /// Softmax temperature of the teacher where it is to differ, in (0, inf). Default: the student's.
+    pub teacher_temperature: Option<f64>,
     /// Whether to multiply the teacher's term by `tau^2`, which keeps the balance of the two terms' gradients when the
     /// temperature changes (Hinton et al., 2015, Section 2.1).
     #[config(default = true)]
@@ -33,6 +35,7 @@ impl KdLossConfig {
             alpha: check_fraction("alpha", self.alpha)?,
             kl: KlLossConfig {
                 temperature: self.temperature,
+                teacher_temperature: self.teacher_temperature,
                 tau_squared: self.tau_squared,
             }
             .init()?,

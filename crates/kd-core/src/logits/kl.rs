@@ -2,15 +2,17 @@ use burn::config::Config;
 use burn::tensor::Tensor;
 
 use crate::divergence;
-use crate::error::{CoreError, check_temperature};
+use crate::error::{CoreError, check_positive, check_temperature};
 
 /// Configuration of [`KlLoss`].
 #[derive(Config, Debug, PartialEq)]
 pub struct KlLossConfig {
-    /// Softmax temperature `tau` of teacher and student, in (0, inf).
+    /// Softmax temperature `tau` of the student, and of the teacher unless it has its own, in (0, inf).
     #[config(default = 4.0)]
     pub temperature: f64,
-    /// Whether to multiply by `tau^2`, which keeps the size of the gradient comparable between temperatures
+    /// Softmax temperature of the teacher where it is to differ, in (0, inf). Default: the student's.
+    pub teacher_temperature: Option<f64>,
+    /// Whether to multiply by `tau^2` (the student's temperature, whose gradient shrinks with it), which keeps the size of the gradient comparable between temperatures
     /// (Hinton et al., 2015, Section 2.1).
     #[config(default = true)]
     pub tau_squared: bool,
@@ -24,22 +26,31 @@ impl KlLossConfig {
     /// [`CoreError::OutOfRange`] if `temperature` is not positive and finite.
     pub fn init(&self) -> Result<KlLoss, CoreError> {
         let temperature = check_temperature(self.temperature)?;
+        let teacher_temperature = match self.teacher_temperature {
+            Some(value) => check_positive("teacher_temperature", value)? as f32,
+            None => temperature,
+        };
         let scale = if self.tau_squared {
             temperature * temperature
         } else {
             1.0
         };
-        Ok(KlLoss { temperature, scale })
+        Ok(KlLoss {
+            temperature,
+            teacher_temperature,
+            scale,
+        })
     }
 }
 
-/// The teacher's term alone: `tau^2 KL(p_t^tau || p_s^tau)`, for inputs on which only the teacher's word counts (mixed or
+/// The teacher's term alone: `tau^2 KL(softmax(z_t / tau_t) || softmax(z_s / tau))`, for inputs on which only the teacher's word counts (mixed or
 /// otherwise relabelled images).
 ///
 /// Made by [`KlLossConfig`]. The teacher's logits are a constant; see [`divergence::constant_like`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KlLoss {
     temperature: f32,
+    teacher_temperature: f32,
     scale: f32,
 }
 
@@ -66,7 +77,13 @@ impl KlLoss {
         student_logits: Tensor<2>,
         teacher_logits: Tensor<2>,
     ) -> Tensor<1> {
-        divergence::kl(teacher_logits, student_logits, self.temperature).mul_scalar(self.scale)
+        divergence::assert_same_shape("teacher logits", &teacher_logits, &student_logits);
+        let teacher = divergence::constant_like(teacher_logits, &student_logits);
+        divergence::kl_log(
+            divergence::log_softmax(teacher, self.teacher_temperature),
+            divergence::log_softmax(student_logits, self.temperature),
+        )
+        .mul_scalar(self.scale)
     }
 }
 

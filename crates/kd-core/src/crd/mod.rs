@@ -1,0 +1,7 @@
+//! Contrastive representation distillation, with memory banks over the whole training set.
+
+mod loss;
+mod negatives;
+
+pub use loss::{CrdContrast, CrdLoss, CrdLossConfig, CrdOutput, CrdUpdate};
+pub use negatives::{NegativeSampler, Negatives};

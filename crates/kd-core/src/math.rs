@@ -1,0 +1,93 @@
+//! Small functions that several losses share, finite with finite gradients where the textbook formula is 0/0.
+
+use burn::tensor::{Bool, Tensor};
+
+/// Squares of norms below this count as zero: the square of the 1e-12 that `torch.nn.functional.normalize` divides by at least.
+const ZERO: f64 = 1e-24;
+
+/// `x / ||x||` along `dim`; a vector shorter than 1e-12 becomes zero and receives no gradient.
+pub(crate) fn normalize<const D: usize>(x: Tensor<D>, dim: usize) -> Tensor<D> {
+    let inverse = inverse_norm(x.clone(), dim);
+    x * inverse
+}
+
+/// `1 / ||x||` along `dim`, or 0 where the norm is below 1e-12: `dim` becomes 1.
+pub(crate) fn inverse_norm<const D: usize>(x: Tensor<D>, dim: usize) -> Tensor<D> {
+    inverse_root(x.square().sum_dim(dim))
+}
+
+/// `1 / sqrt(x)`, or 0 where `x` is below 1e-24.
+pub(crate) fn inverse_root<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let zero = x.clone().lower_elem(ZERO);
+    x.mask_fill(zero.clone(), 1.0)
+        .sqrt()
+        .recip()
+        .mask_fill(zero, 0.0)
+}
+
+/// `||x||` along `dim`, with gradient 0 where it is 0: `dim` becomes 1.
+pub(crate) fn norm<const D: usize>(x: Tensor<D>, dim: usize) -> Tensor<D> {
+    root(x.square().sum_dim(dim))
+}
+
+/// `sqrt(x)`, with gradient 0 where `x` is below 1e-24.
+pub(crate) fn root<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let zero = x.clone().lower_elem(ZERO);
+    x.mask_fill(zero.clone(), 1.0).sqrt().mask_fill(zero, 0.0)
+}
+
+/// Inner products of all rows: `[batch, features]` -> `[batch, batch]`.
+pub(crate) fn gram(x: Tensor<2>) -> Tensor<2> {
+    x.clone().matmul(x.transpose())
+}
+
+/// `||x_i - x_j||^2`, at least 1e-12 and 0 on the diagonal: `[batch, features]` -> `[batch, batch]`.
+///
+/// The rows are centred first, which changes no distance and keeps `|x_i|^2 + |x_j|^2 - 2 x_i x_j` from cancelling.
+pub(crate) fn squared_distances(x: Tensor<2>) -> Tensor<2> {
+    let centred = x.clone() - x.mean_dim(0);
+    let squares = centred.clone().square().sum_dim(1);
+    let squared = squares.clone() + squares.transpose() - gram(centred).mul_scalar(2.0);
+    let diagonal = diagonal(squared.dims()[0], &squared);
+    squared.clamp_min(1e-12).mask_fill(diagonal, 0.0)
+}
+
+/// The diagonal of a square matrix on the device of `like`.
+pub(crate) fn diagonal(size: usize, like: &Tensor<2>) -> Tensor<2, Bool> {
+    // Burn's mask is false on the diagonal.
+    Tensor::<2, Bool>::diag_mask([size, size], 0, &like.device()).bool_not()
+}
+
+/// Huber's function with threshold 1: `d^2 / 2` up to `|d| = 1`, `|d| - 1/2` beyond.
+pub(crate) fn smooth_l1<const D: usize>(difference: Tensor<D>) -> Tensor<D> {
+    // With q = min(|d|, 1) it is q (|d| - q / 2), and its gradient is q sign(d).
+    let magnitude = difference.abs();
+    let inside = magnitude.clone().clamp_max(1.0);
+    inside.clone() * (magnitude - inside.mul_scalar(0.5))
+}
+
+/// The mean of the squares of all elements: `[1]`.
+pub(crate) fn mean_square<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+    x.square().mean()
+}
+
+/// The mean over everything but the first dimension: `[batch]`.
+pub(crate) fn mean_per_sample<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+    x.flatten_all().mean_dim(1).squeeze_dim(1)
+}
+
+/// The sum over everything but the first dimension: `[batch]`.
+pub(crate) fn sum_per_sample<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+    x.flatten_all().sum_dim(1).squeeze_dim(1)
+}
+
+trait FlattenAll {
+    fn flatten_all(self) -> Tensor<2>;
+}
+
+impl<const D: usize> FlattenAll for Tensor<D> {
+    fn flatten_all(self) -> Tensor<2> {
+        let dims = self.dims();
+        self.reshape([dims[0], dims[1..].iter().product()])
+    }
+}

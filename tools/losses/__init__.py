@@ -1,0 +1,1 @@
+"""The distillation losses, written from their formulas; `../losses_golden.py` runs them."""
