@@ -1,5 +1,8 @@
 //! Inputs that the benches share.
 
+pub mod losses;
+pub mod train;
+
 use kd::prelude::*;
 
 /// A batch as it comes from the loader: 64 images of Shapes, 32×32 RGB.

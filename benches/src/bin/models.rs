@@ -1,6 +1,7 @@
-//! Times networks and layers for `benches/peers --models`: reads a request a line, answers with a line.
+//! Times networks, layers and losses for `benches/peers`: reads a request a line, answers with a line.
 //!
-//! A request is `{"network", "pass", "batch", "size", "classes", "repeat"}` or `{"conv": {…}, "pass", "batch", "repeat"}`. `pass` is
+//! A request is `{"network", "pass", "batch", "size", "classes", "repeat"}`, `{"conv": {…}, "pass", "batch", "repeat"}` or `{"loss",
+//! "batch", "repeat"}`, which is forward and backward. `pass` is
 //! `forward` (evaluation) or `step` (training: forward, cross-entropy, backward, SGD with momentum and weight decay; for a
 //! convolution forward, sum, backward). The answer is the mean of `repeat` passes in milliseconds. `{"peak": seconds}` asks for
 //! multiply-adds a second in registers, on all threads. `RAYON_NUM_THREADS` sets the threads.
@@ -11,13 +12,10 @@ use std::time::Instant;
 
 use kd::burn::module::Module;
 use kd::burn::nn::PaddingConfig2d;
-use kd::burn::nn::loss::CrossEntropyLossConfig;
-use kd::burn::optim::decay::WeightDecayConfig;
-use kd::burn::optim::momentum::MomentumConfig;
-use kd::burn::optim::{GradientsParams, SgdConfig};
-use kd::burn::tensor::{Device, Distribution, Int, Tensor};
+use kd::burn::tensor::Distribution;
 use kd::nn::{Conv2d, Conv2dConfig};
 use kd::prelude::*;
+use kd_benches::{losses, train};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -25,6 +23,7 @@ use serde_json::{Value, json};
 struct Request {
     network: Option<String>,
     conv: Option<Conv>,
+    loss: Option<String>,
     peak: Option<f64>,
     #[serde(default)]
     pass: String,
@@ -89,6 +88,10 @@ fn answer(
 
 fn pass(request: &Request) -> Result<Pass, Failure> {
     let device = Device::flex();
+    if let Some(name) = &request.loss {
+        let pass = losses::pass(name, request.batch, &device)?;
+        return pass.ok_or_else(|| format!("no loss is called {name}").into());
+    }
     let step = match request.pass.as_str() {
         "step" => true,
         "forward" => false,
@@ -97,36 +100,28 @@ fn pass(request: &Request) -> Result<Pass, Failure> {
     match (&request.network, &request.conv) {
         (Some(name), None) => network(name, request, step, &device),
         (None, Some(conv)) => Ok(convolution(conv, request.batch, step, &device)),
-        _ => Err("a request names a network or a convolution".into()),
+        _ => Err("a request names a network, a convolution or a loss".into()),
     }
 }
 
 fn network(name: &str, request: &Request, step: bool, device: &Device) -> Result<Pass, Failure> {
-    let spec = InputSpec::cifar(request.classes, Statistics::CIFAR10)?;
-    let autodiff = device.clone().autodiff();
-    let architecture: Architecture = name.parse()?;
-    let mut model = architecture.init(&ModelConfig::new(spec), &autodiff);
-    let shape = [request.batch, 3, request.size, request.size];
-    let images = Tensor::<4>::random(shape, Distribution::Default, device);
-    if !step {
-        let model = model.valid();
-        return Ok(Box::new(move || read(model.forward(images.clone()))));
+    let Request {
+        batch,
+        size,
+        classes,
+        ..
+    } = *request;
+    if step {
+        return train::step(name, batch, size, classes, device);
     }
-    let images = Tensor::from_inner(images);
-    let labels = Tensor::<1, Int>::arange(0..request.batch as i64, &autodiff)
-        .remainder_scalar(request.classes as i64);
-    let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
-    let mut optimizer = SgdConfig::new()
-        .with_momentum(Some(momentum))
-        .with_weight_decay(Some(WeightDecayConfig::new(5e-4)))
-        .init();
+    let spec = InputSpec::cifar(classes, Statistics::CIFAR10)?;
+    let model = name
+        .parse::<Architecture>()?
+        .init(&ModelConfig::new(spec), device);
+    let shape = [batch, 3, size, size];
+    let images = Tensor::<4>::random(shape, Distribution::Default, device);
     Ok(Box::new(move || {
-        let logits = model.forward(images.clone());
-        let loss = CrossEntropyLossConfig::new()
-            .init(&logits.device())
-            .forward(logits, labels.clone());
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        model = optimizer.step(0.01, model.clone(), gradients);
+        drop(model.forward(images.clone()).into_data())
     }))
 }
 
@@ -154,11 +149,6 @@ fn convolution(conv: &Conv, batch: usize, step: bool, device: &Device) -> Pass {
         let output = layer.forward(images.clone()).permute([0, 2, 3, 1]);
         drop(output.sum().backward());
     })
-}
-
-/// Waits for a result.
-fn read(tensor: Tensor<2>) {
-    drop(tensor.into_data());
 }
 
 /// The machine's multiply-adds.

@@ -170,17 +170,23 @@ fn linear(peers: &[Tensor<2>], labels: Tensor<1, Int>) -> Tensor<2> {
                 weights[b] = both.clone();
                 let base = mix(&weights);
                 let at_label = direction.clone().gather(1, labels.clone());
-                let (mut low, mut high) = (both.zeros_like(), both.ones_like());
+                let slope = |share: Tensor<2>| {
+                    let mixed = base.clone() + direction.clone() * share;
+                    (softmax(mixed, 1.0) * direction.clone()).sum_dim(1) - at_label.clone()
+                };
+                let (none, all) = (both.zeros_like(), both.ones_like());
+                let (mut low, mut high) = (none.clone(), all.clone());
                 for _ in 0..HALVINGS {
                     let middle = (low.clone() + high.clone()).mul_scalar(0.5);
-                    let mixed = base.clone() + direction.clone() * middle.clone();
-                    let slope =
-                        (softmax(mixed, 1.0) * direction.clone()).sum_dim(1) - at_label.clone();
-                    let rising = slope.greater_elem(0.0);
+                    let rising = slope(middle.clone()).greater_elem(0.0);
                     high = high.mask_where(rising.clone(), middle.clone());
                     low = low.mask_where(rising.bool_not(), middle);
                 }
-                let share = (low + high).mul_scalar(0.5);
+                // At an end exactly, where the slope does not change its sign.
+                let share = (low + high)
+                    .mul_scalar(0.5)
+                    .mask_where(slope(none.clone()).greater_equal_elem(0.0), none)
+                    .mask_where(slope(all.clone()).lower_equal_elem(0.0), all);
                 weights[a] = both.clone() * share.clone();
                 weights[b] = both - weights[a].clone();
             }
