@@ -1,6 +1,7 @@
 //! Small functions that several losses share, finite with finite gradients where the textbook formula is 0/0.
 
 use burn::tensor::{Bool, Tensor};
+use kd_nn::custom::matmul;
 
 /// Squares of norms below this count as zero: the square of the 1e-12 that `torch.nn.functional.normalize` divides by at least.
 const ZERO: f64 = 1e-24;
@@ -38,7 +39,7 @@ pub(crate) fn root<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 /// Inner products of all rows: `[batch, features]` -> `[batch, batch]`.
 pub(crate) fn gram(x: Tensor<2>) -> Tensor<2> {
-    x.clone().matmul(x.transpose())
+    matmul(x.clone(), x.transpose())
 }
 
 /// `||x_i - x_j||^2`, at least 1e-12 and 0 on the diagonal: `[batch, features]` -> `[batch, batch]`.
@@ -74,11 +75,6 @@ pub(crate) fn mean_square<const D: usize>(x: Tensor<D>) -> Tensor<1> {
 /// The mean over everything but the first dimension: `[batch]`.
 pub(crate) fn mean_per_sample<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     x.flatten_all().mean_dim(1).squeeze_dim(1)
-}
-
-/// The sum over everything but the first dimension: `[batch]`.
-pub(crate) fn sum_per_sample<const D: usize>(x: Tensor<D>) -> Tensor<1> {
-    x.flatten_all().sum_dim(1).squeeze_dim(1)
 }
 
 trait FlattenAll {

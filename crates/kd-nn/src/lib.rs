@@ -52,6 +52,7 @@
 
 mod batch_norm;
 mod conv2d;
+pub mod custom;
 #[cfg(feature = "flex")]
 mod flex;
 mod fused;

@@ -2,6 +2,7 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use kd_nn::custom::matmul;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -297,9 +298,7 @@ impl CrdLoss {
         let scale = 1.0 / self.temperature;
         let anchor = anchor.mul_scalar(scale);
         let of_positive = (anchor.clone() * positive.clone()).sum_dim(1);
-        let of_negatives = anchor
-            .matmul(bank.clone().transpose())
-            .gather(1, negatives.clone());
+        let of_negatives = matmul(anchor, bank.clone().transpose()).gather(1, negatives.clone());
         let share = 1.0 / batch as f64;
         // The loss of each image, and its derivative with respect to the scores.
         let (values, to_positive, to_negatives, normalizer) = match self.contrast {
@@ -343,7 +342,7 @@ impl CrdLoss {
             to_negatives,
             IndexingUpdateOp::Add,
         );
-        let gradient = (all.matmul(bank) + positive * to_positive).mul_scalar(scale * share);
+        let gradient = (matmul(all, bank) + positive * to_positive).mul_scalar(scale * share);
         Side {
             value: values.sum_dim(0).reshape([1]).mul_scalar(share),
             gradient,

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::divergence::constant_like;
 use crate::error::{CoreError, check_weight};
+use crate::features::kernels::{Boundary, mean_pointwise};
 use crate::features::maps::pair;
-use crate::math::sum_per_sample;
+use crate::math::mean_per_sample;
 
 /// How the terms of the elements are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,10 +72,26 @@ impl AbLoss {
     pub fn forward_no_reduction(&self, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
         let [_, channels, height, width] = student.dims();
         let teacher = constant_like(teacher, &student);
+        assert_eq!(
+            student.dims(),
+            teacher.dims(),
+            "the student's and the teacher's map must have the same [batch, channels, height, width]"
+        );
+        let term = Boundary {
+            margin: self.margin as f32,
+        };
+        let mean = mean_pointwise(&student, &teacher, term)
+            .unwrap_or_else(|| self.mean_by_tensors(student, teacher));
+        mean.mul_scalar(match self.reduction {
+            AbReduction::ScaledSum => (channels * height * width) as f64 * 3.0 / 1000.0,
+            AbReduction::Mean => 1.0,
+        })
+    }
+
+    fn mean_by_tensors(&self, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
         let (student, teacher) = pair(student, teacher);
         let (student, teacher) = (student.into_tensor(), teacher.into_tensor());
-        // On the teacher's side, as far as the margin: with sign +1 where it is active and -1 where not, what lacks is
-        // max(0, m - sign s).
+        // With sign +1 where the teacher is active and -1 where not, what lacks is max(0, margin - sign s).
         let sign = teacher
             .greater_elem(0.0)
             .float()
@@ -85,10 +102,6 @@ impl AbLoss {
             .neg()
             .add_scalar(self.margin)
             .clamp_min(0.0);
-        let sums = sum_per_sample(lacking.square());
-        sums.mul_scalar(match self.reduction {
-            AbReduction::ScaledSum => 3.0 / 1000.0,
-            AbReduction::Mean => 1.0 / (channels * height * width) as f64,
-        })
+        mean_per_sample(lacking.square())
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::divergence::constant_like;
 use crate::error::{CoreError, check_positive};
-use crate::features::maps::{Maps, match_sizes};
+use crate::features::maps::{energy, match_sizes, mean_channels};
 use crate::math::{norm, normalize};
 
 /// How two attention maps are compared.
@@ -81,17 +81,11 @@ impl AtLoss {
 
     /// The attention map of `[batch, channels, height, width]`, of norm 1: `[batch, height * width]`.
     pub fn attention(&self, map: Tensor<4>) -> Tensor<2> {
-        let [_, channels, ..] = map.dims();
-        let energy = Maps::new(map)
-            .map(|x| {
-                if self.power == 2.0 {
-                    x.square()
-                } else {
-                    x.abs().powf_scalar(self.power)
-                }
-            })
-            .sum_channels()
-            .mul_scalar(1.0 / channels as f64);
+        let energy = if self.power == 2.0 {
+            energy(map)
+        } else {
+            mean_channels(map, |x| x.abs().powf_scalar(self.power))
+        };
         normalize(energy, 1)
     }
 }

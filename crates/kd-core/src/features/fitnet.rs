@@ -7,8 +7,7 @@ use kd_nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Fused};
 
 use crate::divergence::constant_like;
 use crate::error::CoreError;
-use crate::features::maps::pair;
-use crate::math::mean_per_sample;
+use crate::features::maps::mean_squared_difference;
 
 /// Configuration of a [`Hint`].
 #[derive(Config, Debug, PartialEq)]
@@ -193,7 +192,6 @@ impl FitNetLoss {
     /// - output: `[batch]`
     pub fn forward_no_reduction(&self, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
         let teacher = constant_like(teacher, &student);
-        let (student, teacher) = pair(self.hint.forward(student), teacher);
-        mean_per_sample(student.minus(teacher).into_tensor().square())
+        mean_squared_difference(self.hint.forward(student), teacher)
     }
 }

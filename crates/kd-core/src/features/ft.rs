@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::divergence::constant_like;
 use crate::error::{CoreError, check_count, check_positive};
-use crate::features::maps::{Maps, match_sizes, pair};
+use crate::features::maps::{energy, match_sizes, pair};
 use crate::math::{mean_per_sample, mean_square, normalize};
 
 const SLOPE: f64 = 0.1;
@@ -68,7 +68,7 @@ impl FtLoss {
         let teacher = constant_like(teacher, &student);
         let (student, teacher) = match_sizes(student, teacher);
         let (student, teacher) = match self.factor {
-            FtFactor::Attention => (attention(student), attention(teacher)),
+            FtFactor::Attention => (normalize(energy(student), 1), normalize(energy(teacher), 1)),
             FtFactor::Whole => {
                 let (student, teacher) = pair(student, teacher);
                 (normalize(student.flat(), 1), normalize(teacher.flat(), 1))
@@ -76,12 +76,6 @@ impl FtLoss {
         };
         mean_per_sample((student - teacher).abs())
     }
-}
-
-fn attention(factor: Tensor<4>) -> Tensor<2> {
-    let [_, channels, ..] = factor.dims();
-    let energy = Maps::new(factor).map(|x| x.square()).sum_channels();
-    normalize(energy.mul_scalar(1.0 / channels as f64), 1)
 }
 
 /// Configuration of a [`Paraphraser`].

@@ -6,6 +6,9 @@
 use burn::tensor::Tensor;
 use burn::tensor::module::adaptive_avg_pool2d;
 
+use super::kernels;
+use crate::math::mean_per_sample;
+
 /// `[batch, channels, height, width]` without its geometry: `[batch, pixels, channels]` if `last`, else `[batch, channels, pixels]`.
 #[derive(Clone)]
 pub(crate) struct Maps {
@@ -70,17 +73,17 @@ impl Maps {
 
     /// Inner products over the pixels: `[batch, own channels, other's channels]`.
     pub(crate) fn products(self, other: Self) -> Tensor<3> {
-        let rows = if self.last {
-            self.x.transpose()
-        } else {
-            self.x
-        };
-        let columns = if other.last {
+        let other = if self.last == other.last {
             other.x
         } else {
             other.x.transpose()
         };
-        rows.matmul(columns)
+        kernels::products(self.x, other, self.last)
+    }
+
+    /// The same of the channels with each other.
+    pub(crate) fn own_products(self) -> Tensor<3> {
+        kernels::own_products(self.x, self.last)
     }
 }
 
@@ -133,4 +136,26 @@ pub(crate) fn pool(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
             .reshape([batch, channels, to_height, to_width])
             .mul_scalar(1.0 / (rows * columns) as f64)
     }
+}
+
+/// The mean over the channels of `f` of each number: `[batch, pixels]`.
+pub(crate) fn mean_channels(map: Tensor<4>, f: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Tensor<2> {
+    let [_, channels, ..] = map.dims();
+    Maps::new(map)
+        .map(f)
+        .sum_channels()
+        .mul_scalar(1.0 / channels as f64)
+}
+
+/// The mean over the channels of the squares: `[batch, pixels]`.
+pub(crate) fn energy(map: Tensor<4>) -> Tensor<2> {
+    kernels::energy(&map).unwrap_or_else(|| mean_channels(map, |x| x.square()))
+}
+
+/// The mean squared difference of each sample: `[batch]`.
+pub(crate) fn mean_squared_difference(student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
+    kernels::mean_pointwise(&student, &teacher, kernels::SquaredDifference).unwrap_or_else(|| {
+        let (student, teacher) = pair(student, teacher);
+        mean_per_sample(student.minus(teacher).into_tensor().square())
+    })
 }

@@ -7,6 +7,7 @@ mod fitnet;
 mod fsp;
 mod ft;
 mod irg;
+pub(crate) mod kernels;
 pub(crate) mod maps;
 mod nst;
 mod pkt;

@@ -34,8 +34,8 @@ impl NstLoss {
         let teacher = constant_like(teacher, &student);
         let (student, teacher) = match_sizes(student, teacher);
         let (student, teacher) = (Maps::new(student), Maps::new(teacher));
-        let within_s = student.clone().products(student.clone());
-        let within_t = teacher.clone().products(teacher.clone());
+        let within_s = student.clone().own_products();
+        let within_t = teacher.clone().own_products();
         let (inverse_s, inverse_t) = (inverse_squares(&within_s), inverse_squares(&within_t));
         let kernel = |products: Tensor<3>, rows: Tensor<3>, columns: Tensor<3>| {
             mean_per_sample(products.square() * rows * columns.transpose())

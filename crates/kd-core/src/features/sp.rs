@@ -3,8 +3,9 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::divergence::constant_like;
+use crate::features::kernels::gram;
 use crate::features::maps::Maps;
-use crate::math::{gram, inverse_root, normalize};
+use crate::math::{inverse_root, normalize};
 
 /// How a matrix of similarities is brought to a common scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use kd_nn::{Conv2d, Conv2dConfig, Fused};
 
 use crate::divergence::constant_like;
 use crate::error::{CoreError, check_count, check_positive};
+use crate::features::kernels::mean_squares_per_channel;
 use crate::features::maps::{match_sizes, pair};
 
 /// Configuration of [`VidLoss`].
@@ -102,8 +103,11 @@ impl VidLoss {
     pub fn forward_no_reduction(&self, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
         let teacher = constant_like(teacher, &student);
         let (student, teacher) = match_sizes(student, teacher);
-        let (mean, teacher) = pair(self.regress(student), teacher);
-        let squares = mean.minus(teacher).map(|x| x.square()).mean_pixels();
+        let mean = self.regress(student);
+        let squares = mean_squares_per_channel(&mean, &teacher).unwrap_or_else(|| {
+            let (mean, teacher) = pair(mean, teacher);
+            mean.minus(teacher).map(|x| x.square()).mean_pixels()
+        });
         let variance = self.variance().unsqueeze::<2>();
         let likelihood = squares / variance.clone() + variance.log();
         likelihood.mean_dim(1).squeeze_dim(1).mul_scalar(0.5)

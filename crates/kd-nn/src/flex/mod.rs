@@ -5,6 +5,7 @@
 
 mod activation;
 mod backward;
+mod custom;
 mod folded;
 mod forward;
 mod sequence;
@@ -17,6 +18,7 @@ use burn::backend::{
 use burn::tensor::DType;
 use burn::tensor::ops::ConvOptions;
 
+pub(crate) use custom::{Dense, channels_last, dense, dense_tensor, matmul, with_backward};
 pub(crate) use forward::Output;
 pub(crate) use sequence::{Addend, Conv, Group, Norm, Sequence};
 
@@ -74,19 +76,6 @@ pub(crate) fn geometry(
         dilation: options.dilation,
         padding: [pads[0].0, pads[1].0],
     })
-}
-
-/// Whether it is a dense tensor of `flex` with the second of its four dimensions innermost.
-pub(crate) fn channels_last(tensor: DispatchTensor) -> bool {
-    if !on_flex(&tensor.kind) {
-        return false;
-    }
-    let layout = match &tensor.autodiff {
-        DispatchAutodiffContext::Disabled => plain(tensor).layout().clone(),
-        DispatchAutodiffContext::Enabled(_) => tracked(tensor).into_primitive().layout().clone(),
-    };
-    let shape: [usize; 4] = layout.shape().dims();
-    activation::dense(&layout, shape)
 }
 
 /// Computes the sequence, in pieces if it is long, if all its tensors are f32 tensors of `flex`.

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::fill::{self, FillFn, NormGradient, Patch, Plane};
+use super::matmul::{self, MatmulTile, MatmulTileFn};
 use super::norm::{
     self, Affine, AffineFn, GradientSums, GradientSumsFn, InputGradientFn, MomentsFn,
 };
@@ -66,6 +67,10 @@ pub(crate) struct Kernels {
     pub(crate) affine: AffineFn,
     pub(crate) gradient_sums: GradientSumsFn,
     pub(crate) input_gradient: InputGradientFn,
+    /// Rows of a tile of a matrix product, at most.
+    pub(crate) matmul_rows: usize,
+    /// By vectors of columns - 1, for the most rows, for four and for one.
+    pub(crate) matmul_tiles: [[MatmulTileFn; 3]; 2],
 }
 
 /// Input channels of a tile of the gradient of three taps.
@@ -165,10 +170,11 @@ macro_rules! tiles {
 /// - `blocks`, `width`: of a tile, at most;
 /// - `weights`: input channels of a tile of the weights' gradient, for one and for several blocks;
 /// - `patches`: of a tile of Winograd's products, for one block while they last, and else;
+/// - `matmul`: rows of a tile of a matrix product;
 /// - `rows`: budgets of tiles for taps in threes, if there are enough registers for those.
 macro_rules! kernels {
     ($module:ident, $vector:ty, budget: $budget:literal, blocks: $blocks:literal, width: $width:literal,
-        weights: [$one:literal, $two:literal], patches: [$many:literal, $few:literal] $(, rows: [$row:literal, $row_two:literal])? $(; $features:literal)?) => {
+        weights: [$one:literal, $two:literal], patches: [$many:literal, $few:literal], matmul: $matmul:literal $(, rows: [$row:literal, $row_two:literal])? $(; $features:literal)?) => {
         mod $module {
             use super::*;
 
@@ -237,6 +243,11 @@ macro_rules! kernels {
                 norm::input_gradient::<$vector>(norm, gradient, to, pixels, channels);
             }
 
+            $(#[target_feature(enable = $features)])?
+            unsafe fn matmul_tile<const R: usize, const N: usize>(t: &MatmulTile) {
+                matmul::tile::<$vector, R, N>(t);
+            }
+
             kernels!(@rows $vector $(, $row, $row_two, $blocks)? $(; $features)?);
 
             pub(super) static KERNELS: Kernels = Kernels {
@@ -271,6 +282,11 @@ macro_rules! kernels {
                 affine,
                 gradient_sums,
                 input_gradient,
+                matmul_rows: $matmul,
+                matmul_tiles: [
+                    [matmul_tile::<$matmul, 1>, matmul_tile::<4, 1>, matmul_tile::<1, 1>],
+                    [matmul_tile::<$matmul, 2>, matmul_tile::<4, 2>, matmul_tile::<1, 2>],
+                ],
             };
         }
     };
@@ -295,11 +311,11 @@ macro_rules! kernels {
     };
 }
 
-kernels!(portable, vector::Portable, budget: 3, blocks: 1, width: 3, weights: [2, 2], patches: [2, 2]);
+kernels!(portable, vector::Portable, budget: 3, blocks: 1, width: 3, weights: [2, 2], patches: [2, 2], matmul: 4);
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2, vector::Avx2, budget: 6, blocks: 1, width: 6, weights: [4, 4], patches: [4, 4]; "avx2,fma");
+kernels!(avx2, vector::Avx2, budget: 6, blocks: 1, width: 6, weights: [4, 4], patches: [4, 4], matmul: 4; "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512, vector::Avx512, budget: 24, blocks: 2, width: 8, weights: [16, 8], patches: [24, 8], rows: [24, 20]; "avx512f");
+kernels!(avx512, vector::Avx512, budget: 24, blocks: 2, width: 8, weights: [16, 8], patches: [24, 8], matmul: 12, rows: [24, 20]; "avx512f");
 
 /// The kernels of `isa`, if this machine has it.
 pub(crate) fn kernels_of(isa: Isa) -> Option<&'static Kernels> {

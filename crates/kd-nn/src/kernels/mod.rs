@@ -19,6 +19,7 @@ pub(crate) mod conv;
 pub(crate) mod fill;
 pub(crate) mod geometry;
 pub(crate) mod isa;
+pub(crate) mod matmul;
 pub(crate) mod norm;
 pub(crate) mod pack;
 pub(crate) mod tile;

@@ -8,6 +8,7 @@
 mod case;
 mod convolutions;
 mod guarded;
+mod matmul;
 mod norms;
 
 use super::isa::{Isa, Kernels, kernels_of};
