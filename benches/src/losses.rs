@@ -268,14 +268,14 @@ pub fn pass(name: &str, batch: usize, device: &Device) -> Result<Option<Pass>, C
                     .init(device)?,
             );
             let labels: Vec<usize> = (0..SAMPLES).map(|i| i % CLASSES).collect();
-            let mut sampler = NegativeSampler::new(&labels, NEGATIVES, 0)?;
+            let sampler = NegativeSampler::new(&labels, NEGATIVES, 0)?;
             let (s, t) = (inputs.leaf(inputs.embedding()), inputs.embedding());
             let indices: Vec<usize> = (0..batch).map(|i| i * 191 % SAMPLES).collect();
-            let (plain, mut step) = (inputs.plain.clone(), 0);
+            let mut step = 0;
             Box::new(move || {
                 step += 1;
                 let Some(crd) = loss.take() else { return };
-                let Ok(negatives) = sampler.draw(step, &indices, &plain) else {
+                let Ok(negatives) = sampler.draw(step, &indices) else {
                     return;
                 };
                 let Ok(output) = crd.forward(s.clone(), t.clone(), &indices, &negatives) else {

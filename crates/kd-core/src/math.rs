@@ -1,7 +1,7 @@
 //! Small functions that several losses share, finite with finite gradients where the textbook formula is 0/0.
 
 use burn::tensor::{Bool, Tensor};
-use kd_nn::custom::matmul;
+use kd_nn::custom::{Dense, matmul, with_backward};
 
 /// Squares of norms below this count as zero: the square of the 1e-12 that `torch.nn.functional.normalize` divides by at least.
 const ZERO: f64 = 1e-24;
@@ -46,9 +46,22 @@ pub(crate) fn gram(x: Tensor<2>) -> Tensor<2> {
 ///
 /// The rows are centred first, which changes no distance and keeps `|x_i|^2 + |x_j|^2 - 2 x_i x_j` from cancelling.
 pub(crate) fn squared_distances(x: Tensor<2>) -> Tensor<2> {
-    let centred = x.clone() - x.mean_dim(0);
-    let squares = centred.clone().square().sum_dim(1);
-    let squared = squares.clone() + squares.transpose() - gram(centred).mul_scalar(2.0);
+    let from_plain = |x: Tensor<2>| {
+        let centred = x.clone() - x.mean_dim(0);
+        let squares = centred.clone().square().sum_dim(1);
+        squares.clone() + squares.transpose() - gram(centred).mul_scalar(2.0)
+    };
+    let squared = if Dense::of(&x).is_some() {
+        let own = x.clone().without_autodiff();
+        with_backward(x, from_plain(own.clone()), move |gradient| {
+            // Of x_i it is 2 sum_j s_ij (x_i - x_j), s the gradient made symmetric.
+            let both = gradient.clone() + gradient.transpose();
+            let sums = both.clone().sum_dim(1);
+            (own.clone() * sums - matmul(both, own.clone())).mul_scalar(2.0)
+        })
+    } else {
+        from_plain(x)
+    };
     let diagonal = diagonal(squared.dims()[0], &squared);
     squared.clamp_min(1e-12).mask_fill(diagonal, 0.0)
 }

@@ -188,7 +188,7 @@ fn a_layer_on_the_teacher_s_side_learns_and_the_teacher_does_not() {
         let layers = [loss.embed_s.weight.val(), loss.embed_t.weight.val()];
         let banks = [loss.bank_s.val(), loss.bank_t.val()];
         assert!(banks.iter().all(|bank| !bank.is_autodiff()));
-        let negatives = Negatives::new(&vec![vec![4, 5]; BATCH], 9, &plain()).unwrap();
+        let negatives = Negatives::new(&vec![vec![4, 5]; BATCH], 9).unwrap();
         let output = loss.forward(student.clone(), teacher.clone(), &[0, 1, 2], &negatives);
         let value = output.unwrap().loss;
         let found = moved(&[&student, &layers[0], &layers[1], &teacher], value);

@@ -2,12 +2,12 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
-use kd_nn::custom::matmul;
+use kd_nn::custom::{Dense, matmul};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::Negatives;
+use super::{Negatives, kernel};
 use crate::divergence::constant_like;
 use crate::error::{CoreError, check_count, check_fraction, check_indices};
 use crate::features::track_like;
@@ -186,7 +186,7 @@ impl CrdLoss {
     /// - `student`: `[batch, student_features]`
     /// - `teacher`: `[batch, teacher_features]`
     /// - `indices`: the number of each image in the training set
-    /// - `negatives`: of each image, `[batch, K]`; see [`NegativeSampler`](super::NegativeSampler)
+    /// - `negatives`: of each image; see [`NegativeSampler`](super::NegativeSampler)
     ///
     /// # Errors
     ///
@@ -212,7 +212,7 @@ impl CrdLoss {
                 expected: format!("{samples}, as in the banks"),
             });
         }
-        let [rows, _] = negatives.ids.dims();
+        let [rows, _] = negatives.dims();
         assert!(
             indices.len() == batch && rows == batch,
             "{} indices and {rows} rows of negatives for {batch} embeddings",
@@ -228,7 +228,6 @@ impl CrdLoss {
         );
         let numbers: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
         let rows = Tensor::<1, Int>::from_data(TensorData::new(numbers, [batch]), &bank_s.device());
-        let ids = negatives.ids.clone().to_device(&bank_s.device());
         let (old_s, old_t) = (
             bank_s.clone().select(0, rows.clone()),
             bank_t.clone().select(0, rows.clone()),
@@ -244,7 +243,7 @@ impl CrdLoss {
                 anchor.clone(),
                 bank,
                 positive.clone(),
-                ids.clone(),
+                negatives,
                 normalizer,
             )
         };
@@ -290,7 +289,7 @@ impl CrdLoss {
         anchor: Tensor<2>,
         bank: Tensor<2>,
         positive: Tensor<2>,
-        negatives: Tensor<2, Int>,
+        negatives: &Negatives,
         normalizer: Tensor<1>,
     ) -> Side {
         let [samples, _] = bank.dims();
@@ -298,57 +297,124 @@ impl CrdLoss {
         let scale = 1.0 / self.temperature;
         let anchor = anchor.mul_scalar(scale);
         let of_positive = (anchor.clone() * positive.clone()).sum_dim(1);
-        let of_negatives = matmul(anchor, bank.clone().transpose()).gather(1, negatives.clone());
+        let scores = matmul(anchor, bank.clone().transpose());
         let share = 1.0 / batch as f64;
         // The loss of each image, and its derivative with respect to the scores.
-        let (values, to_positive, to_negatives, normalizer) = match self.contrast {
+        let (values, to_positive, to_scores, normalizer) = match self.contrast {
             CrdContrast::Nce => {
-                let (positives, negatives) = (of_positive.exp(), of_negatives.exp());
-                let scores = (batch * (count + 1)) as f64;
-                let first = (positives.clone().sum() + negatives.clone().sum_dim(1).sum())
-                    .mul_scalar(samples as f64 / scores);
-                let unset = normalizer.clone().equal_elem(0.0);
-                let normalizer = normalizer.mask_where(unset, first);
                 let noise = count as f64 / samples as f64;
+                let normalizer = self.normalizer(&scores, &of_positive, negatives, normalizer);
                 // With r = P / (K/n + eps): log(1 + 1/r) of the positive, log(1 + r) of the negatives.
-                let unit = (normalizer.clone().mul_scalar(noise + EPSILON))
-                    .recip()
+                let shift = normalizer
+                    .clone()
+                    .mul_scalar(noise + EPSILON)
+                    .log()
+                    .neg()
                     .unsqueeze::<2>();
-                let (positives, negatives) = (positives * unit.clone(), negatives * unit);
+                let positives = (of_positive + shift.clone()).exp();
+                let (sums, to_scores) = soft_plus(scores, negatives, shift);
                 let least = count as f64 * ((noise + EPSILON) / noise).ln();
-                let values = positives.clone().recip().log1p()
-                    + negatives.clone().log1p().sum_dim(1).add_scalar(least);
+                let values = positives.clone().recip().log1p() + sums.add_scalar(least);
                 let to_positive = positives.add_scalar(1.0).recip().neg();
-                let to_negatives = negatives.clone() / negatives.add_scalar(1.0);
-                (values, to_positive, to_negatives, normalizer)
+                (values, to_positive, to_scores, normalizer)
             }
             CrdContrast::InfoNce => {
-                let most = of_negatives
-                    .clone()
-                    .max_dim(1)
-                    .max_pair(of_positive.clone());
+                // Scores are cosines over the temperature: at most 1 / T, whatever they are, is no infinity.
+                let most = of_positive.clone().clamp_min(scale);
+                let (sums, to_scores) = exponential(scores, negatives, most.clone().neg());
                 let positives = (of_positive.clone() - most.clone()).exp();
-                let negatives = (of_negatives - most.clone()).exp();
-                let sum = positives.clone() + negatives.clone().sum_dim(1);
+                let sum = positives.clone() + sums;
                 let values = sum.clone().log() + most - of_positive;
                 let unit = sum.recip();
                 let to_positive = (positives * unit.clone()).sub_scalar(1.0);
-                (values, to_positive, negatives * unit, normalizer)
+                (values, to_positive, to_scores * unit, normalizer)
             }
         };
-        let all = Tensor::zeros([batch, samples], (&bank.device(), bank.dtype())).scatter(
-            1,
-            negatives,
-            to_negatives,
-            IndexingUpdateOp::Add,
-        );
-        let gradient = (matmul(all, bank) + positive * to_positive).mul_scalar(scale * share);
+        let gradient = (matmul(to_scores, bank) + positive * to_positive).mul_scalar(scale * share);
         Side {
             value: values.sum_dim(0).reshape([1]).mul_scalar(share),
             gradient,
             normalizer,
         }
     }
+
+    /// `Z`: what it is already, or what this first batch makes it.
+    fn normalizer(
+        &self,
+        scores: &Tensor<2>,
+        of_positive: &Tensor<2>,
+        negatives: &Negatives,
+        known: Tensor<1>,
+    ) -> Tensor<1> {
+        let [batch, samples] = scores.dims();
+        let [_, count] = negatives.dims();
+        let of_negatives = || match kernel::exponentials(scores, negatives) {
+            Some(sums) => column(sums, scores).sum(),
+            None => picked(scores.clone(), negatives).exp().sum_dim(1).sum(),
+        };
+        // On the CPU it is known without waiting whether there is one; elsewhere both are computed, and nothing waits.
+        if Dense::of(scores).is_some() && known.clone().into_scalar::<f32>() != 0.0 {
+            return known;
+        }
+        let first = (of_positive.clone().exp().sum() + of_negatives())
+            .mul_scalar(samples as f64 / (batch * (count + 1)) as f64);
+        let unset = known.clone().equal_elem(0.0);
+        known.mask_where(unset, first)
+    }
+}
+
+/// `sum_k log(1 + exp(score_k + shift))` of each image, `[batch, 1]`, and its derivative with respect to all scores.
+fn soft_plus(scores: Tensor<2>, negatives: &Negatives, shift: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    if Dense::of(&scores).is_some() {
+        let on_host = shift.clone().into_scalar::<f32>();
+        if let Some(sums) = kernel::soft_plus(&scores, negatives, on_host) {
+            return (column(sums.values, &scores), sums.to_scores);
+        }
+    }
+    let ratios = (picked(scores.clone(), negatives) + shift).exp();
+    let slopes = ratios.clone() / ratios.clone().add_scalar(1.0);
+    (
+        ratios.log1p().sum_dim(1),
+        spread(slopes, &scores, negatives),
+    )
+}
+
+/// `sum_k exp(score_k + shift)` of each image, `[batch, 1]`, and its derivative with respect to all scores.
+fn exponential(
+    scores: Tensor<2>,
+    negatives: &Negatives,
+    shift: Tensor<2>,
+) -> (Tensor<2>, Tensor<2>) {
+    if Dense::of(&scores).is_some() {
+        let shifts: Vec<f32> = shift.clone().into_data().iter().collect();
+        if let Some(sums) = kernel::exponential(&scores, negatives, &shifts) {
+            return (column(sums.values, &scores), sums.to_scores);
+        }
+    }
+    let exponentials = (picked(scores.clone(), negatives) + shift).exp();
+    (
+        exponentials.clone().sum_dim(1),
+        spread(exponentials, &scores, negatives),
+    )
+}
+
+/// The scores of the negatives: `[batch, count]`.
+fn picked(scores: Tensor<2>, negatives: &Negatives) -> Tensor<2> {
+    let ids = negatives.ids(&scores.device());
+    scores.gather(1, ids)
+}
+
+/// The derivatives of the negatives' scores, at their places among all.
+fn spread(slopes: Tensor<2>, scores: &Tensor<2>, negatives: &Negatives) -> Tensor<2> {
+    let ids = negatives.ids(&scores.device());
+    scores
+        .zeros_like()
+        .scatter(1, ids, slopes, IndexingUpdateOp::Add)
+}
+
+fn column(values: Vec<f32>, like: &Tensor<2>) -> Tensor<2> {
+    let len = values.len();
+    Tensor::from_data(TensorData::new(values, [len, 1]), &like.device())
 }
 
 /// A value that was computed without autodiff, with its gradient with respect to `x`, which was too.

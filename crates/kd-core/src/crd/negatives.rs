@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -7,11 +9,37 @@ use crate::error::{CoreError, check_count, check_indices};
 /// How many ids of a row are told apart by their first table; the others are offsets from it.
 const STEP: usize = 128;
 
-/// The samples that each image of a batch is told apart from: `[batch, count]` ids of the training set.
+/// The samples that each image of a batch is told apart from: the same number of ids of the training set for each.
 #[derive(Debug, Clone)]
 pub struct Negatives {
-    pub(super) ids: Tensor<2, Int>,
+    rows: Rows,
+    count: usize,
     pub(super) samples: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Rows {
+    Chosen(Vec<Vec<usize>>),
+    Walks { walks: Vec<Walk>, order: Arc<Order> },
+}
+
+/// A walk through all samples but those of one class, which lie side by side.
+#[derive(Debug, Clone, Copy)]
+struct Walk {
+    start: usize,
+    stride: usize,
+    /// Samples of other classes.
+    others: usize,
+    /// Where the class begins, and its length.
+    class: (usize, usize),
+}
+
+/// All samples, class by class.
+#[derive(Debug)]
+struct Order {
+    ids: Vec<usize>,
+    /// Where the class of each sample begins, and its length.
+    class: Vec<(usize, usize)>,
 }
 
 impl Negatives {
@@ -20,10 +48,9 @@ impl Negatives {
     /// # Errors
     ///
     /// [`CoreError::Index`] if an id is not below `samples`, [`CoreError::Shape`] if there are none or rows differ in length.
-    pub fn new(ids: &[Vec<usize>], samples: usize, device: &Device) -> Result<Self, CoreError> {
+    pub fn new(ids: &[Vec<usize>], samples: usize) -> Result<Self, CoreError> {
         let count = ids.first().map_or(0, Vec::len);
         check_count("negatives", count, 1, "[1, inf)")?;
-        let mut numbers = Vec::with_capacity(ids.len() * count);
         for row in ids {
             if row.len() != count {
                 return Err(CoreError::Shape {
@@ -33,38 +60,115 @@ impl Negatives {
                 });
             }
             check_indices("negatives", row, samples)?;
-            numbers.extend(row.iter().map(|&id| id as i64));
         }
-        let data = TensorData::new(numbers, [ids.len(), count]);
         Ok(Self {
-            ids: Tensor::from_data(data, &device.clone().without_autodiff()),
+            rows: Rows::Chosen(ids.to_vec()),
+            count,
             samples,
         })
     }
 
-    /// The ids: `[batch, count]`.
-    pub fn ids(&self) -> Tensor<2, Int> {
-        self.ids.clone()
+    /// Images and negatives of each.
+    pub fn dims(&self) -> [usize; 2] {
+        let images = match &self.rows {
+            Rows::Chosen(rows) => rows.len(),
+            Rows::Walks { walks, .. } => walks.len(),
+        };
+        [images, self.count]
     }
+
+    /// The negatives of one image, in their order.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such image.
+    pub fn row(&self, image: usize) -> impl Iterator<Item = usize> + '_ {
+        let (chosen, walk) = match &self.rows {
+            Rows::Chosen(rows) => (Some(rows[image].iter().copied()), None),
+            Rows::Walks { walks, order } => (None, Some(walks[image].ids(order, self.count))),
+        };
+        chosen
+            .into_iter()
+            .flatten()
+            .chain(walk.into_iter().flatten())
+    }
+
+    /// The ids as a tensor, `[images, negatives]`, made by a few operations on the device.
+    pub fn ids(&self, device: &Device) -> Tensor<2, Int> {
+        match &self.rows {
+            Rows::Chosen(rows) => {
+                let ids: Vec<i64> = rows.iter().flatten().map(|&id| id as i64).collect();
+                Tensor::from_data(TensorData::new(ids, self.dims()), device)
+            }
+            Rows::Walks { walks, order } => on_device(walks, order, self.count, device),
+        }
+    }
+}
+
+impl Walk {
+    fn ids(self, order: &Order, count: usize) -> impl Iterator<Item = usize> + '_ {
+        let mut place = self.start;
+        (0..count).map(move |_| {
+            let (class, len) = self.class;
+            let at = if place < class { place } else { place + len };
+            place += self.stride;
+            if place >= self.others {
+                place -= self.others;
+            }
+            order.ids[at]
+        })
+    }
+}
+
+/// The ids of all walks: their places as sums of two tables, so that no product of stride and step can overflow.
+fn on_device(walks: &[Walk], order: &Order, count: usize, device: &Device) -> Tensor<2, Int> {
+    let (batch, blocks) = (walks.len(), count.div_ceil(STEP));
+    let column = |of: &dyn Fn(&Walk) -> usize| {
+        let numbers: Vec<i64> = walks.iter().map(|walk| of(walk) as i64).collect();
+        Tensor::<2, Int>::from_data(TensorData::new(numbers, [batch, 1]), device)
+    };
+    let table = |len: usize, shape: [usize; 3], of: &dyn Fn(&Walk, usize) -> usize| {
+        let numbers = walks
+            .iter()
+            .flat_map(|walk| (0..len).map(move |k| (of(walk, k) % walk.others) as i64));
+        Tensor::<3, Int>::from_data(TensorData::new(numbers.collect(), shape), device)
+    };
+    let starts = table(blocks, [batch, blocks, 1], &|walk, k| {
+        walk.start + k * STEP * walk.stride
+    });
+    let offsets = table(STEP, [batch, 1, STEP], &|walk, k| k * walk.stride);
+    let places = (starts + offsets)
+        .reshape([batch, blocks * STEP])
+        .narrow(1, 0, count);
+    // Around the end, then over the own class.
+    let beyond = |places: Tensor<2, Int>, limit: Tensor<2, Int>| {
+        let shape = places.dims();
+        places.greater_equal(limit.expand(shape)).int()
+    };
+    let others = column(&|walk| walk.others);
+    let places = places.clone() - beyond(places, others.clone()) * others;
+    let over = beyond(places.clone(), column(&|walk| walk.class.0));
+    let places = places + over * column(&|walk| walk.class.1);
+    let ids: Vec<i64> = order.ids.iter().map(|&id| id as i64).collect();
+    let samples = ids.len();
+    Tensor::<1, Int>::from_data(TensorData::new(ids, [samples]), device)
+        .select(0, places.reshape([batch * count]))
+        .reshape([batch, count])
 }
 
 /// Draws negatives: samples of other classes, each equally likely, none twice as long as there are enough.
 ///
 /// The training set is laid out class by class, shuffled within each. An image's negatives are a walk through what lies outside of its
 /// own class, from a random start with a random stride that has no common divisor with the length: systematic sampling. So a row
-/// costs two random numbers on the host and a few integer operations on the device, and meets all classes evenly. The reference code
+/// costs two random numbers on the host, its ids are made where they are used, and it meets all classes evenly. The reference code
 /// draws each row independently on the host, which takes longer than the training step.
 ///
 /// Start and stride are functions of *(seed, step, sample)*: neither the batch nor what was drawn before matters.
 #[derive(Debug, Clone)]
 pub struct NegativeSampler {
-    /// Ids, class by class.
-    order: Vec<usize>,
-    /// Where the class of each sample begins in `order`, and its length.
-    class: Vec<(usize, usize)>,
+    order: Arc<Order>,
     count: usize,
     seed: u64,
-    on_device: Option<Tensor<1, Int>>,
 }
 
 impl NegativeSampler {
@@ -98,11 +202,9 @@ impl NegativeSampler {
             });
         }
         Ok(Self {
-            order,
-            class,
+            order: Arc::new(Order { ids: order, class }),
             count,
             seed,
-            on_device: None,
         })
     }
 
@@ -120,62 +222,28 @@ impl NegativeSampler {
     /// # Errors
     ///
     /// [`CoreError::Index`] if an index is not that of a sample.
-    pub fn draw(
-        &mut self,
-        step: u64,
-        indices: &[usize],
-        device: &Device,
-    ) -> Result<Negatives, CoreError> {
-        let samples = self.order.len();
+    pub fn draw(&self, step: u64, indices: &[usize]) -> Result<Negatives, CoreError> {
+        let samples = self.order.ids.len();
         check_indices("negatives", indices, samples)?;
-        let device = device.clone().without_autodiff();
-        let (batch, blocks) = (indices.len(), self.count.div_ceil(STEP));
-        let mut starts = Vec::with_capacity(batch * blocks);
-        let mut offsets = Vec::with_capacity(batch * STEP);
-        let mut limits = Vec::with_capacity(batch * 3);
-        for &index in indices {
-            let (class, len) = self.class[index];
-            let others = samples - len;
+        let walk = |&index: &usize| {
+            let class = self.order.class[index];
+            let others = samples - class.1;
             let mut stream = stream(self.seed, step, index as u64);
-            let start = below(&mut stream, others);
-            let stride = unit(&mut stream, others);
-            starts.extend((0..blocks).map(|k| ((start + k * STEP * stride) % others) as i64));
-            offsets.extend((0..STEP).map(|k| (k * stride % others) as i64));
-            limits.push([others as i64, class as i64, len as i64]);
-        }
-        let from = |numbers: Vec<i64>, shape: [usize; 3]| {
-            Tensor::<3, Int>::from_data(TensorData::new(numbers, shape), &device)
-        };
-        let walk = from(starts, [batch, blocks, 1]) + from(offsets, [batch, 1, STEP]);
-        let walk = walk
-            .reshape([batch, blocks * STEP])
-            .narrow(1, 0, self.count);
-        let limit = |i: usize| {
-            let column: Vec<i64> = limits.iter().map(|limits| limits[i]).collect();
-            Tensor::<2, Int>::from_data(TensorData::new(column, [batch, 1]), &device)
-        };
-        // Around the end, then over the own class.
-        let around = walk.clone().greater_equal(limit(0).expand(walk.dims()));
-        let walk = walk - around.int() * limit(0);
-        let over = walk.clone().greater_equal(limit(1).expand(walk.dims()));
-        let walk = walk + over.int() * limit(2);
-        let order = self.order_on(&device);
-        let ids = order
-            .select(0, walk.reshape([batch * self.count]))
-            .reshape([batch, self.count]);
-        Ok(Negatives { ids, samples })
-    }
-
-    fn order_on(&mut self, device: &Device) -> Tensor<1, Int> {
-        match &self.on_device {
-            Some(order) if order.device() == *device => order.clone(),
-            _ => {
-                let ids: Vec<i64> = self.order.iter().map(|&id| id as i64).collect();
-                let len = ids.len();
-                let order = Tensor::from_data(TensorData::new(ids, [len]), device);
-                self.on_device.insert(order).clone()
+            Walk {
+                start: below(&mut stream, others),
+                stride: unit(&mut stream, others),
+                others,
+                class,
             }
-        }
+        };
+        Ok(Negatives {
+            rows: Rows::Walks {
+                walks: indices.iter().map(walk).collect(),
+                order: Arc::clone(&self.order),
+            },
+            count: self.count,
+            samples,
+        })
     }
 }
 
@@ -218,10 +286,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn rows(negatives: &Negatives) -> Vec<Vec<usize>> {
-        let [_, count] = negatives.ids.dims();
-        let ids = negatives.ids().into_data();
-        let ids: Vec<usize> = ids.iter::<i64>().map(|id| id as usize).collect();
-        ids.chunks(count).map(<[usize]>::to_vec).collect()
+        let [images, _] = negatives.dims();
+        (0..images).map(|i| negatives.row(i).collect()).collect()
     }
 
     proptest! {
@@ -232,12 +298,16 @@ mod tests {
             seed: u64,
             step: u64,
         ) {
-            let Ok(mut sampler) = NegativeSampler::new(&labels, count, seed) else {
+            let Ok(sampler) = NegativeSampler::new(&labels, count, seed) else {
                 prop_assert!(labels.iter().all(|label| *label == labels[0]));
                 return Ok(());
             };
             let indices: Vec<usize> = (0..labels.len()).step_by(7).collect();
-            let drawn = rows(&sampler.draw(step, &indices, &Device::flex()).unwrap());
+            let drawn = sampler.draw(step, &indices).unwrap();
+            let on_device = drawn.ids(&Device::flex()).into_data();
+            let on_device: Vec<usize> = on_device.iter::<i64>().map(|id| id as usize).collect();
+            let drawn = rows(&drawn);
+            prop_assert_eq!(drawn.concat(), on_device);
             for (&index, row) in indices.iter().zip(drawn) {
                 prop_assert_eq!(row.len(), count);
                 prop_assert!(row.iter().all(|&id| labels[id] != labels[index]));
@@ -251,11 +321,11 @@ mod tests {
     #[test]
     fn each_other_sample_is_equally_likely() {
         let labels: Vec<usize> = (0..90).map(|i| i % 3).collect();
-        let mut sampler = NegativeSampler::new(&labels, 20, 1).unwrap();
+        let sampler = NegativeSampler::new(&labels, 20, 1).unwrap();
         let mut seen = [0usize; 90];
         let draws = 3000;
         for step in 0..draws {
-            let drawn = sampler.draw(step, &[4], &Device::flex()).unwrap();
+            let drawn = sampler.draw(step, &[4]).unwrap();
             rows(&drawn)[0].iter().for_each(|&id| seen[id] += 1);
         }
         // Binomial: mean 3000 * 20 / 60 = 1000, deviation sqrt(3000 / 3 * 2 / 3) = 26; five of them on either side.
@@ -271,11 +341,14 @@ mod tests {
     #[test]
     fn a_row_depends_on_seed_step_and_sample_alone() {
         let labels: Vec<usize> = (0..50).map(|i| i % 4).collect();
-        let device = Device::flex();
         let row = |seed, step, batch: &[usize], place: usize| {
-            let mut sampler = NegativeSampler::new(&labels, 10, seed).unwrap();
-            sampler.draw(step + 1, &[1], &device).unwrap();
-            rows(&sampler.draw(step, batch, &device).unwrap())[place].clone()
+            let sampler = NegativeSampler::new(&labels, 10, seed).unwrap();
+            sampler.draw(step + 1, &[1]).unwrap();
+            sampler
+                .draw(step, batch)
+                .unwrap()
+                .row(place)
+                .collect::<Vec<_>>()
         };
         let alone = row(3, 7, &[20], 0);
         assert_eq!(alone, row(3, 7, &[5, 6, 20], 2));
@@ -289,15 +362,15 @@ mod tests {
         assert!(NegativeSampler::new(&[], 2, 0).is_err());
         assert!(NegativeSampler::new(&[0, 1], 0, 0).is_err());
         assert!(NegativeSampler::any_other(1, 2, 0).is_err());
-        let mut sampler = NegativeSampler::any_other(5, 2, 0).unwrap();
-        let error = sampler.draw(0, &[2, 5], &Device::flex()).unwrap_err();
+        let sampler = NegativeSampler::any_other(5, 2, 0).unwrap();
+        let error = sampler.draw(0, &[2, 5]).unwrap_err();
         assert_eq!(
             error.to_string(),
             "negatives: index 5 is outside of the 5 samples"
         );
-        let ragged = Negatives::new(&[vec![1, 2], vec![1]], 5, &Device::flex());
+        let ragged = Negatives::new(&[vec![1, 2], vec![1]], 5);
         assert!(matches!(ragged, Err(CoreError::Shape { .. })));
-        let outside = Negatives::new(&[vec![1, 9]], 5, &Device::flex());
+        let outside = Negatives::new(&[vec![1, 9]], 5);
         assert!(matches!(
             outside,
             Err(CoreError::Index {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::divergence::constant_like;
 use crate::error::{CoreError, check_count, check_positive};
+use crate::features::kernels;
 use crate::features::maps::{energy, match_sizes, pair};
 use crate::math::{mean_per_sample, mean_square, normalize};
 
@@ -148,16 +149,16 @@ impl ParaphraserConfig {
 impl Paraphraser {
     /// The factor of a map: `[batch, channels, height, width]` -> `[batch, factor channels, height, width]`.
     pub fn forward(&self, map: Tensor<4>) -> Tensor<4> {
-        self.encoder.iter().fold(map, |x, conv| {
-            activation::leaky_relu(conv.forward(x), SLOPE)
-        })
+        self.encoder
+            .iter()
+            .fold(map, |x, conv| leaky_relu(conv.forward(x)))
     }
 
     /// The map of a factor: `[batch, factor channels, height, width]` -> `[batch, channels, height, width]`.
     pub fn reconstruct(&self, factor: Tensor<4>) -> Tensor<4> {
-        self.decoder.iter().fold(factor, |x, conv| {
-            activation::leaky_relu(conv.forward(x), SLOPE)
-        })
+        self.decoder
+            .iter()
+            .fold(factor, |x, conv| leaky_relu(conv.forward(x)))
     }
 
     /// What the paraphraser is trained on: the mean squared difference between a map and its reconstruction, `[1]`.
@@ -224,9 +225,13 @@ impl Translator {
             .iter()
             .zip(&self.norms)
             .fold(map, |x, (conv, norm)| {
-                activation::leaky_relu(Fused::new().conv(conv).norm(norm).forward(x), SLOPE)
+                leaky_relu(Fused::new().conv(conv).norm(norm).forward(x))
             })
     }
+}
+
+fn leaky_relu(x: Tensor<4>) -> Tensor<4> {
+    kernels::leaky_relu(x.clone(), SLOPE as f32).unwrap_or_else(|| activation::leaky_relu(x, SLOPE))
 }
 
 fn factor_channels(channels: usize, rate: f64) -> Result<usize, CoreError> {

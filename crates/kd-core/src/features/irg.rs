@@ -124,23 +124,19 @@ fn edges(x: Tensor<2>) -> Tensor<2> {
 /// How far each sample moves from one map to the next, squared, the largest 1: `[batch, 1]`.
 fn movement(lower: Tensor<4>, upper: Tensor<4>) -> Tensor<2> {
     let [_, channels, ..] = lower.dims();
-    let [batch, upper_channels, height, width] = upper.dims();
+    let [_, upper_channels, height, width] = upper.dims();
     assert!(
         upper_channels.is_multiple_of(channels),
         "the upper map has {upper_channels} channels, the lower {channels}: expected a multiple"
     );
-    let lower = pool(lower, [height, width]);
-    let group = upper_channels / channels;
-    let upper = if group == 1 {
-        upper
-    } else {
-        upper
-            .reshape([batch, channels, group, height, width])
-            .mean_dim(2)
-            .reshape([batch, channels, height, width])
-    };
-    let (lower, upper) = crate::features::maps::pair(lower, upper);
-    let squared = lower.minus(upper).flat().square().sum_dim(1);
+    let lower = Maps::new(pool(lower, [height, width]));
+    let upper = Maps::new(upper).mean_groups(upper_channels / channels);
+    let squared = lower
+        .ordered_as(&upper)
+        .minus(upper)
+        .flat()
+        .square()
+        .sum_dim(1);
     by_the_largest(squared.clamp_min(1e-12))
 }
 

@@ -66,6 +66,35 @@ impl Maps {
         }
     }
 
+    /// The means of groups of `size` consecutive channels.
+    pub(crate) fn mean_groups(self, size: usize) -> Self {
+        if size == 1 {
+            return self;
+        }
+        let [batch, a, b] = self.x.dims();
+        let x = if self.last {
+            let groups: Tensor<4> = self.x.reshape([batch, a, b / size, size]);
+            groups.mean_dim(3).squeeze_dim(3)
+        } else {
+            let groups: Tensor<4> = self.x.reshape([batch, a / size, size, b]);
+            groups.mean_dim(2).squeeze_dim(2)
+        };
+        Self { x, last: self.last }
+    }
+
+    /// The same numbers with the dimensions in the order of another.
+    pub(crate) fn ordered_as(self, other: &Self) -> Self {
+        let x = if self.last == other.last {
+            self.x
+        } else {
+            self.x.transpose()
+        };
+        Self {
+            x,
+            last: other.last,
+        }
+    }
+
     /// The numbers in the order of the memory.
     pub(crate) fn into_tensor(self) -> Tensor<3> {
         self.x
@@ -79,6 +108,14 @@ impl Maps {
             other.x.transpose()
         };
         kernels::products(self.x, other, self.last)
+    }
+
+    /// What [`kernels::selectivity`] makes of both, on the CPU.
+    pub(crate) fn selectivity(&self, teacher: &Self) -> Option<Tensor<1>> {
+        if self.last != teacher.last {
+            return None;
+        }
+        kernels::selectivity(self.x.clone(), teacher.x.clone(), self.last)
     }
 
     /// The same of the channels with each other.
@@ -117,25 +154,18 @@ pub(crate) fn pool(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
     if [height, width] == size {
         return x;
     }
+    if let Some(pooled) = kernels::mean_of_windows(&x, size) {
+        return pooled;
+    }
     if !height.is_multiple_of(to_height) || !width.is_multiple_of(to_width) {
         return adaptive_avg_pool2d(x, size);
     }
     let (rows, columns) = (height / to_height, width / to_width);
-    if kd_nn::channels_last(&x) {
-        let windows = [batch, to_height, rows, to_width, columns, channels];
-        let pooled: Tensor<6> = x.permute([0, 2, 3, 1]).reshape(windows);
-        let pooled = pooled.sum_dim(2).sum_dim(4);
-        pooled
-            .reshape([batch, to_height, to_width, channels])
-            .permute([0, 3, 1, 2])
-            .mul_scalar(1.0 / (rows * columns) as f64)
-    } else {
-        let windows = [batch, channels, to_height, rows, to_width, columns];
-        let pooled: Tensor<6> = x.reshape(windows).sum_dim(3).sum_dim(5);
-        pooled
-            .reshape([batch, channels, to_height, to_width])
-            .mul_scalar(1.0 / (rows * columns) as f64)
-    }
+    let windows = [batch, channels, to_height, rows, to_width, columns];
+    let pooled: Tensor<6> = x.reshape(windows).sum_dim(3).sum_dim(5);
+    pooled
+        .reshape([batch, channels, to_height, to_width])
+        .mul_scalar(1.0 / (rows * columns) as f64)
 }
 
 /// The mean over the channels of `f` of each number: `[batch, pixels]`.

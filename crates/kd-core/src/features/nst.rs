@@ -34,6 +34,9 @@ impl NstLoss {
         let teacher = constant_like(teacher, &student);
         let (student, teacher) = match_sizes(student, teacher);
         let (student, teacher) = (Maps::new(student), Maps::new(teacher));
+        if let Some(values) = student.selectivity(&teacher) {
+            return values;
+        }
         let within_s = student.clone().own_products();
         let within_t = teacher.clone().own_products();
         let (inverse_s, inverse_t) = (inverse_squares(&within_s), inverse_squares(&within_t));

@@ -3,6 +3,7 @@ use burn::tensor::Tensor;
 
 use crate::divergence::constant_like;
 use crate::error::{CoreError, check_weight};
+use crate::features::kernels::own_products;
 use crate::math::{normalize, smooth_l1, squared_distances};
 
 /// Configuration of [`RkdLoss`].
@@ -98,5 +99,5 @@ fn angles(x: Tensor<2>) -> Tensor<3> {
     let from = x.clone().unsqueeze_dim::<3>(1);
     let to = x.unsqueeze_dim::<3>(0);
     let directions = normalize(to - from, 2);
-    directions.clone().matmul(directions.transpose())
+    own_products(directions, false)
 }

@@ -85,7 +85,7 @@ fn crd(contrast: CrdContrast, student: Tensor<2>, teacher: Tensor<2>) -> Tensor<
         .unwrap();
     let indices: Vec<usize> = (0..batch).collect();
     let others: Vec<Vec<usize>> = (0..batch).map(|i| vec![i + 1, i + 2, i + 4]).collect();
-    let negatives = Negatives::new(&others, samples, &device).unwrap();
+    let negatives = Negatives::new(&others, samples).unwrap();
     let output = loss.forward(student, teacher, &indices, &negatives);
     output.unwrap().loss
 }

@@ -188,10 +188,6 @@ pub(crate) fn divergences() -> Vec<Loss> {
             "KD of the teacher alone",
             KdLossConfig::new().with_alpha(1.0).init().unwrap()
         ),
-        Loss::new("DIST", both, {
-            let loss = DistLossConfig::new().with_temperature(4.0).init().unwrap();
-            move |s, t, _| loss.forward(s, t)
-        }),
         Loss::new("DML", both, dml(DmlTarget::Peers)),
         Loss::new("DML of the mean", both, dml(DmlTarget::MeanLogits)),
         Loss::new("KDCL naive", both, kdcl(KdclEnsemble::Naive)),
@@ -253,7 +249,8 @@ pub(crate) fn distances() -> Vec<Loss> {
     losses
 }
 
-/// Not 0 at the teacher: with a term of the labels, a margin or a target that is not the teacher itself.
+/// Not 0 at the teacher: with a term of the labels, a margin, a target that is not the teacher itself, or a number that is added to
+/// a denominator.
 pub(crate) fn mixtures() -> Vec<Loss> {
     let ab = |reduction| {
         let config = AbLossConfig::new().with_reduction(reduction);
@@ -270,6 +267,10 @@ pub(crate) fn mixtures() -> Vec<Loss> {
             SoftCrossEntropyLoss.forward(s, probabilities(t))
         })
         .each(|s, t, _| SoftCrossEntropyLoss.forward_no_reduction(s, probabilities(t))),
+        Loss::new("DIST", [CLASSES; 2], {
+            let loss = DistLossConfig::new().with_temperature(4.0).init().unwrap();
+            move |s, t, _| loss.forward(s, t)
+        }),
         Loss::new("PS-KD", [CLASSES; 2], |s, t, y| {
             let [batch, classes] = s.dims();
             let memory = PsKdConfig::new(batch, classes).init(&s.device()).unwrap();

@@ -20,7 +20,7 @@ fn golden_crd() {
             } else {
                 CrdContrast::InfoNce
             });
-        let ids = |ids| Negatives::new(ids, samples, &device()).unwrap();
+        let ids = |ids| Negatives::new(ids, samples).unwrap();
         let mut crd = None;
         let mut update = None;
         case.check(|s| {

@@ -12,3 +12,6 @@ mod logits;
 mod online;
 mod own;
 mod relations;
+
+/// Of the fixture's numbers, in float64.
+const WIDE: bool = true;

@@ -21,7 +21,7 @@ fn output(loss: &CrdLoss, student: Tensor<2>) -> CrdOutput {
     let teacher = input([BATCH, 6], 1.0, 2.0);
     // Of one image the same negative twice, of another the positive itself.
     let ids = [vec![1, 2, 3, 3], vec![8, 5, 6, 2], vec![4, 0, 1, 2]];
-    let negatives = Negatives::new(&ids, SAMPLES, &device()).unwrap();
+    let negatives = Negatives::new(&ids, SAMPLES).unwrap();
     loss.forward(student, teacher, &INDICES, &negatives)
         .unwrap()
 }

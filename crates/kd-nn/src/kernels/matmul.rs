@@ -302,16 +302,19 @@ fn pack(from: &[f32], [down, across]: [usize; 2], [depth, columns]: [usize; 2], 
         if columns < COLUMNS {
             to.fill(0.0);
         }
+        let (to, _) = to.as_chunks_mut::<COLUMNS>();
         for column in 0..columns {
             let from = &from[first * down + column * across..];
-            if down == 1 && deep == LANES {
-                let from = &from[..LANES];
-                for k in 0..LANES {
-                    to[k * COLUMNS + column] = from[k];
+            match (from.first_chunk::<LANES>(), to.first_chunk_mut::<LANES>()) {
+                (Some(from), Some(to)) if down == 1 => {
+                    for k in 0..LANES {
+                        to[k][column] = from[k];
+                    }
                 }
-            } else {
-                for k in 0..deep {
-                    to[k * COLUMNS + column] = from[k * down];
+                _ => {
+                    for (k, to) in to.iter_mut().enumerate().take(deep) {
+                        to[column] = from[k * down];
+                    }
                 }
             }
         }

@@ -1,14 +1,8 @@
-//! What holds for any logits.
-//!
-//! In float32 a log-probability of logits within +-30 is rounded to about 4e-6, and a divergence sums them weighted with
-//! probabilities, so it is exact to about 1e-5 absolutely; that is the bound where two ways to the same number are compared.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
-
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use kd_core::{KdLossConfig, divergence};
 use proptest::prelude::*;
 
-const ROUNDING: f32 = 2e-5;
+use crate::{ROUNDING, cases};
 
 #[derive(Debug, Clone)]
 struct Pair {
@@ -48,6 +42,8 @@ fn pairs() -> impl Strategy<Value = Pair> {
 }
 
 proptest! {
+    #![proptest_config(cases())]
+
     #[test]
     fn kl_is_not_negative(pair in pairs()) {
         prop_assert!(pair.kl().iter().all(|kl| *kl >= -ROUNDING && kl.is_finite()), "{:?}", pair.kl());

@@ -1,0 +1,275 @@
+//! A loss, and what it is to be compared with.
+
+use std::cell::OnceCell;
+use std::sync::OnceLock;
+
+use burn::nn::Linear;
+use burn::optim::GradientsParams;
+use kd::losses::divergence;
+use kd::prelude::*;
+
+use crate::school::{Batch, Seen, ce, optimizer, school, see, students, tracked};
+
+pub(crate) const SEEDS: [u64; 3] = [1, 2, 3];
+pub(crate) fn steps() -> usize {
+    crate::school::env("STEPS", 100.0) as usize
+}
+pub(crate) fn rate() -> f64 {
+    crate::school::env("RATE", 0.05)
+}
+/// As many as any loss needs.
+const PEERS: usize = 2;
+
+/// One batch, and what the students make of it.
+pub(crate) struct Pass<'a> {
+    pub(crate) batch: &'a Batch,
+    pub(crate) step: usize,
+    students: &'a [Classifier],
+    learning: bool,
+    seen: OnceCell<Vec<Seen>>,
+}
+
+impl<'a> Pass<'a> {
+    pub(crate) fn new(
+        students: &'a [Classifier],
+        batch: &'a Batch,
+        step: usize,
+        learning: bool,
+    ) -> Self {
+        Self {
+            batch,
+            step,
+            students,
+            learning,
+            seen: OnceCell::new(),
+        }
+    }
+
+    /// Always with the statistics of the batch; without history where the students do not learn.
+    pub(crate) fn see(&self, student: usize, images: &Tensor<4>) -> Seen {
+        let seen = see(&self.students[student], Tensor::from_inner(images.clone()));
+        if self.learning { seen } else { constant(seen) }
+    }
+
+    pub(crate) fn all(&self) -> &[Seen] {
+        self.seen.get_or_init(|| {
+            (0..self.students.len())
+                .map(|student| self.see(student, &self.batch.images))
+                .collect()
+        })
+    }
+
+    pub(crate) fn student(&self) -> Seen {
+        self.all()[0].clone()
+    }
+
+    pub(crate) fn logits(&self) -> Vec<Tensor<2>> {
+        self.all().iter().map(|seen| seen.logits.clone()).collect()
+    }
+
+    pub(crate) fn embeddings(&self) -> Vec<Tensor<2>> {
+        let embedding = |seen: &Seen| seen.embedding.clone();
+        self.all().iter().map(embedding).collect()
+    }
+
+    pub(crate) fn teacher(&self) -> Seen {
+        self.batch.teacher.clone()
+    }
+
+    pub(crate) fn labels(&self) -> Tensor<1, Int> {
+        Tensor::from_ints(&self.batch.labels[..], &tracked())
+    }
+
+    pub(crate) fn cross_entropy(&self) -> Tensor<1> {
+        let each = self.logits().into_iter();
+        sum(each
+            .map(|z| divergence::cross_entropy(z, self.labels()).mean())
+            .collect())
+    }
+}
+
+pub(crate) fn sum(losses: Vec<Tensor<1>>) -> Tensor<1> {
+    Tensor::cat(losses, 0).sum()
+}
+
+/// Without history, still on a device with autodiff.
+fn constant(seen: Seen) -> Seen {
+    Seen {
+        logits: Tensor::from_inner(seen.logits.inner()),
+        maps: seen.maps.map(|map| Tensor::from_inner(map.inner())),
+        embedding: Tensor::from_inner(seen.embedding.inner()),
+    }
+}
+
+pub(crate) fn number(x: Tensor<1>) -> f64 {
+    f64::from(x.into_scalar::<f32>())
+}
+
+/// Whom a student is to beat by 30 %.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Rival {
+    /// The student of the same seed that was trained with cross-entropy.
+    Control,
+    /// The same student before it learnt anything.
+    Untrained,
+}
+
+type Loss<P> = Box<dyn Fn(&mut P, &Pass) -> Tensor<1>>;
+
+/// A loss with its trainable parts `P`.
+pub(crate) struct Lesson<P> {
+    pub(crate) name: &'static str,
+    pub(crate) rival: Rival,
+    peers: usize,
+    weight: f64,
+    /// Weight beside the cross-entropy; without one the loss has its own.
+    beside: Option<f64>,
+    parts: Box<dyn Fn() -> P>,
+    loss: Loss<P>,
+    judge: Option<Loss<P>>,
+}
+
+/// Held-out values of one seed.
+pub(crate) struct Row {
+    pub(crate) untrained: f64,
+    pub(crate) control: f64,
+    pub(crate) student: f64,
+}
+
+impl Lesson<Vec<Linear>> {
+    /// A loss that has nothing to train.
+    pub(crate) fn new(name: &'static str, loss: impl Fn(&Pass) -> Tensor<1> + 'static) -> Self {
+        Self::with_parts(name, Vec::new, move |_, pass| loss(pass))
+    }
+}
+
+impl<P: Module> Lesson<P> {
+    pub(crate) fn with_parts(
+        name: &'static str,
+        parts: impl Fn() -> P + 'static,
+        loss: impl Fn(&mut P, &Pass) -> Tensor<1> + 'static,
+    ) -> Self {
+        Self {
+            name,
+            rival: Rival::Control,
+            peers: 1,
+            weight: 1.0,
+            beside: None,
+            parts: Box::new(parts),
+            loss: Box::new(loss),
+            judge: None,
+        }
+    }
+
+    pub(crate) fn peers(mut self) -> Self {
+        self.peers = PEERS;
+        self
+    }
+
+    /// The weight of the loss where it is alone.
+    pub(crate) fn weight(mut self, weight: f64) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    pub(crate) fn beside(mut self, weight: f64) -> Self {
+        self.beside = Some(weight);
+        self
+    }
+
+    pub(crate) fn against_untrained(mut self) -> Self {
+        self.rival = Rival::Untrained;
+        self
+    }
+
+    /// What is compared, where it is not the loss itself.
+    pub(crate) fn judged(mut self, judge: impl Fn(&mut P, &Pass) -> Tensor<1> + 'static) -> Self {
+        self.judge = Some(Box::new(judge));
+        self
+    }
+
+    pub(crate) fn teach(
+        &self,
+        students: Vec<Classifier>,
+        batches: &[Batch],
+        steps: usize,
+        rate: f64,
+    ) -> (Vec<Classifier>, P) {
+        let mut all = (students, (self.parts)());
+        let mut optimizer = optimizer();
+        for (step, batch) in batches.iter().cycle().take(steps).enumerate() {
+            let (students, parts) = &mut all;
+            let pass = Pass::new(students, batch, step, true);
+            let loss = (self.loss)(parts, &pass).mul_scalar(self.weight);
+            let gradients = GradientsParams::from_grads(loss.backward(), &all);
+            all = optimizer.step(rate, all, gradients);
+        }
+        all
+    }
+
+    /// The parts alone.
+    fn teach_parts(&self, students: &[Classifier]) -> P {
+        let mut parts = (self.parts)();
+        let mut optimizer = optimizer();
+        for (step, batch) in school().train.iter().cycle().take(steps()).enumerate() {
+            let pass = Pass::new(students, batch, step, false);
+            let loss = (self.loss)(&mut parts, &pass).mul_scalar(self.weight);
+            let gradients = GradientsParams::from_grads(loss.backward(), &parts);
+            parts = optimizer.step(rate(), parts, gradients);
+        }
+        parts
+    }
+
+    fn held_out(&self, students: &[Classifier], mut parts: P) -> f64 {
+        let judge = self.judge.as_ref().unwrap_or(&self.loss);
+        let batches = &school().held_out;
+        let values = batches.iter().map(|batch| {
+            let pass = Pass::new(students, batch, steps() - 1, false);
+            number(judge(&mut parts, &pass))
+        });
+        values.sum::<f64>() / batches.len() as f64
+    }
+}
+
+/// A lesson whatever its parts.
+pub(crate) trait Taught {
+    fn name(&self) -> &'static str;
+    fn rival(&self) -> Rival;
+    fn compare(&self, seed: u64) -> Row;
+}
+
+impl<P: Module> Taught for Lesson<P> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn rival(&self) -> Rival {
+        self.rival
+    }
+
+    fn compare(&self, seed: u64) -> Row {
+        let control = &control(seed)[..self.peers];
+        let (taught, parts) =
+            self.teach(students(seed, self.peers), &school().train, steps(), rate());
+        let has_parts = (self.parts)().num_params() > 0;
+        let of_control = if has_parts {
+            self.teach_parts(control)
+        } else {
+            (self.parts)()
+        };
+        Row {
+            untrained: self.held_out(&students(seed, self.peers), (self.parts)()),
+            control: self.held_out(control, of_control),
+            student: self.held_out(&taught, parts),
+        }
+    }
+}
+
+/// Students trained with cross-entropy alone.
+pub(crate) fn control(seed: u64) -> &'static [Classifier] {
+    static CONTROLS: [OnceLock<Vec<Classifier>>; SEEDS.len()] = [const { OnceLock::new() }; 3];
+    CONTROLS[seed as usize - 1].get_or_init(|| {
+        let peers = students(seed, PEERS);
+        ce().teach(peers, &school().train, steps(), rate()).0
+    })
+}
