@@ -6,6 +6,7 @@ TEXT = """
 Augmentation throughput of kd-augment beside torchvision, Pillow, albumentations, kornia and timm:
 images a second, the same work on the same images, parameters drawn for each image.
 With --models: networks and layers of kd beside PyTorch's, milliseconds a pass.
+With --losses: losses of kd beside the same formulas in PyTorch, and beside a training step.
 """
 END = """
 environment:
@@ -20,6 +21,7 @@ examples:
   run --only rotate --size 32,224      the works whose name holds "rotate"
   run --json > rows.json               the rows only
   run --models --threads 2             networks and layers, forward and training step, beside PyTorch: five minutes
+  run --losses --threads 2             every loss, forward and backward, beside PyTorch: ten minutes
   run --check                          no figures: shapes, types, and that every image has draws of its own
 
 Close what else runs on the machine first; the interquartile ranges show whether it was quiet.
@@ -50,7 +52,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--json", action="store_true", help="rows as a JSON list on stdout, no table")
     p.add_argument("--size", type=sizes, metavar="PX,…", help="image sizes (default 32,64,224; with --quick 32)")
     p.add_argument("--models", action="store_true", help="networks and layers beside PyTorch's, instead of augmentation")
-    p.add_argument("--only", default="", metavar="TEXT", help="works (or networks, layers) whose name holds TEXT")
+    p.add_argument("--losses", action="store_true", help="losses beside PyTorch's, instead of augmentation")
+    p.add_argument("--only", default="", metavar="TEXT", help="works (or networks, layers, losses) whose name holds TEXT")
     p.add_argument("--peer", default="", metavar="TEXT", help="peers whose name holds TEXT")
     p.add_argument("--rounds", type=positive, metavar="N", help="interleaved rounds (default 9, of models 21; with --quick 3)")
     p.add_argument("--threads", type=positive, default=1, metavar="N", help="threads for each (default 1)")
