@@ -87,3 +87,28 @@ fn convolutions_are_kaiming_fan_out_and_the_head_is_bounded() {
     assert!(bias.iter().all(|v| v.abs() <= 1.0 / 16.0));
     assert!(bias.iter().any(|v| *v != 0.0));
 }
+
+/// On a device with autodiff, and on one without that is left later.
+#[test]
+fn every_weight_learns() {
+    struct Learning(Vec<bool>);
+    impl burn::module::ModuleVisitor for Learning {
+        fn visit_float<const D: usize>(
+            &mut self,
+            param: &burn::module::Param<burn::tensor::Tensor<D>>,
+        ) {
+            self.0.push(param.val().is_require_grad());
+        }
+    }
+    let spec = InputSpec::cifar(10, Statistics::CIFAR10).unwrap();
+    let config = ModelConfig::new(spec);
+    let made_there = Architecture::ResNet8.init(&config, &Device::flex().autodiff());
+    let taken_there = Architecture::ResNet8.init(&config, &Device::flex()).train();
+    for network in [made_there, taken_there] {
+        let mut learning = Learning(Vec::new());
+        network.visit(&mut learning);
+        // Of each of the nine norms, mean and variance do not.
+        let still = learning.0.iter().filter(|learns| !**learns).count();
+        assert_eq!((learning.0.len(), still), (9 * 5 + 2, 9 * 2));
+    }
+}

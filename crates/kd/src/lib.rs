@@ -51,3 +51,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/augmentation.md")]
 mod augmentation_page {}
+
+/// The program of the page on losses is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/losses.md")]
+mod losses_page {}

@@ -7,7 +7,10 @@ use rayon::prelude::*;
 
 use super::Negatives;
 
-/// Factors whose product is taken before its logarithm.
+/// Products that are taken side by side.
+const LANES: usize = 8;
+
+/// Factors of a product before its logarithm is taken: below 1e38 each, their product is finite in f64.
 const FACTORS: usize = 8;
 
 /// Scores that are exponentiated together.
@@ -25,7 +28,7 @@ pub(super) fn exponentials(scores: &Tensor<2>, negatives: &Negatives) -> Option<
     let [_, samples] = scores.dims();
     let sum = |(image, scores): (usize, &[f32])| {
         let mut sum = 0.0;
-        in_blocks(scores, negatives.row(image), 0.0, |_, block| {
+        in_blocks(scores, (negatives, image), 0.0, |_, block| {
             sum += block.iter().map(|&x| f64::from(x)).sum::<f64>();
         });
         sum as f32
@@ -38,13 +41,17 @@ pub(super) fn soft_plus(scores: &Tensor<2>, negatives: &Negatives, shift: f32) -
     let shifts = vec![shift; scores.dims()[0]];
     sums(scores, negatives, &shifts, |block, slopes| {
         let mut logs = 0.0;
-        for (block, slopes) in block.chunks(FACTORS).zip(slopes.chunks_mut(FACTORS)) {
-            let mut product = 1.0;
-            for (x, slope) in block.iter().zip(slopes) {
-                product *= 1.0 + f64::from(*x);
-                *slope = x / (1.0 + x);
+        let runs = block.chunks(FACTORS * LANES);
+        for (block, slopes) in runs.zip(slopes.chunks_mut(FACTORS * LANES)) {
+            let mut products = [1.0; LANES];
+            for (block, slopes) in block.chunks(LANES).zip(slopes.chunks_mut(LANES)) {
+                for ((x, slope), product) in block.iter().zip(slopes).zip(&mut products) {
+                    let factor = 1.0 + x;
+                    *product *= f64::from(*x) + 1.0;
+                    *slope = x / factor;
+                }
             }
-            logs += product.ln();
+            logs += products.iter().map(|product| product.ln()).sum::<f64>();
         }
         logs
     })
@@ -79,7 +86,7 @@ fn sums(
             .for_each(|(image, ((to, scores), (value, &shift)))| {
                 to.fill(0.0);
                 let (mut sum, mut slopes) = (0.0, [0.0; BLOCK]);
-                in_blocks(scores, negatives.row(image), shift, |ids, block| {
+                in_blocks(scores, (negatives, image), shift, |ids, block| {
                     let slopes = &mut slopes[..block.len()];
                     sum += term(block, slopes);
                     for (&id, slope) in ids.iter().zip(slopes) {
@@ -95,27 +102,21 @@ fn sums(
 /// Ids and `exp(score + shift)`, a block at a time.
 fn in_blocks(
     scores: &[f32],
-    ids: impl Iterator<Item = usize>,
+    (negatives, image): (&Negatives, usize),
     shift: f32,
     mut block: impl FnMut(&[usize], &[f32]),
 ) {
-    let (mut places, mut numbers, mut len) = ([0; BLOCK], [0.0; BLOCK], 0);
-    let mut flush = |places: &[usize], numbers: &mut [f32]| {
+    let mut numbers = [0.0; BLOCK];
+    negatives.in_blocks::<BLOCK>(image, |ids| {
+        let numbers = &mut numbers[..ids.len()];
+        for (number, &id) in numbers.iter_mut().zip(ids) {
+            *number = scores[id] + shift;
+        }
         for number in numbers.iter_mut() {
             *number = exp(*number);
         }
-        block(places, numbers);
-    };
-    for id in ids {
-        places[len] = id;
-        numbers[len] = scores[id] + shift;
-        len += 1;
-        if len == BLOCK {
-            flush(&places, &mut numbers);
-            len = 0;
-        }
-    }
-    flush(&places[..len], &mut numbers[..len]);
+        block(ids, numbers);
+    });
 }
 
 /// `exp(x)` within two units in the last place, for the compiler to vectorise; 0 below -87 and infinite from 88.7 on.

@@ -82,15 +82,33 @@ impl Negatives {
     /// # Panics
     ///
     /// If there is no such image.
-    pub fn row(&self, image: usize) -> impl Iterator<Item = usize> + '_ {
-        let (chosen, walk) = match &self.rows {
-            Rows::Chosen(rows) => (Some(rows[image].iter().copied()), None),
-            Rows::Walks { walks, order } => (None, Some(walks[image].ids(order, self.count))),
+    pub fn row(&self, image: usize) -> Vec<usize> {
+        let mut row = Vec::with_capacity(self.count);
+        self.in_blocks::<128>(image, |ids| row.extend_from_slice(ids));
+        row
+    }
+
+    /// The same, `N` at a time.
+    pub(super) fn in_blocks<const N: usize>(&self, image: usize, mut block: impl FnMut(&[usize])) {
+        let (walks, order) = match &self.rows {
+            Rows::Chosen(rows) => return rows[image].chunks(N).for_each(block),
+            Rows::Walks { walks, order } => (walks, order),
         };
-        chosen
-            .into_iter()
-            .flatten()
-            .chain(walk.into_iter().flatten())
+        let walk = walks[image];
+        let (class, len) = walk.class;
+        let (mut place, mut ids) = (walk.start, [0; N]);
+        for first in (0..self.count).step_by(N) {
+            let ids = &mut ids[..N.min(self.count - first)];
+            for id in ids.iter_mut() {
+                let at = if place < class { place } else { place + len };
+                *id = order.ids[at];
+                place += walk.stride;
+                if place >= walk.others {
+                    place -= walk.others;
+                }
+            }
+            block(ids);
+        }
     }
 
     /// The ids as a tensor, `[images, negatives]`, made by a few operations on the device.
@@ -102,21 +120,6 @@ impl Negatives {
             }
             Rows::Walks { walks, order } => on_device(walks, order, self.count, device),
         }
-    }
-}
-
-impl Walk {
-    fn ids(self, order: &Order, count: usize) -> impl Iterator<Item = usize> + '_ {
-        let mut place = self.start;
-        (0..count).map(move |_| {
-            let (class, len) = self.class;
-            let at = if place < class { place } else { place + len };
-            place += self.stride;
-            if place >= self.others {
-                place -= self.others;
-            }
-            order.ids[at]
-        })
     }
 }
 
@@ -287,7 +290,7 @@ mod tests {
 
     fn rows(negatives: &Negatives) -> Vec<Vec<usize>> {
         let [images, _] = negatives.dims();
-        (0..images).map(|i| negatives.row(i).collect()).collect()
+        (0..images).map(|i| negatives.row(i)).collect()
     }
 
     proptest! {
@@ -344,11 +347,7 @@ mod tests {
         let row = |seed, step, batch: &[usize], place: usize| {
             let sampler = NegativeSampler::new(&labels, 10, seed).unwrap();
             sampler.draw(step + 1, &[1]).unwrap();
-            sampler
-                .draw(step, batch)
-                .unwrap()
-                .row(place)
-                .collect::<Vec<_>>()
+            sampler.draw(step, batch).unwrap().row(place)
         };
         let alone = row(3, 7, &[20], 0);
         assert_eq!(alone, row(3, 7, &[5, 6, 20], 2));
