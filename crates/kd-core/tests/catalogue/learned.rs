@@ -66,7 +66,7 @@ pub(crate) fn learned() -> Vec<Loss> {
 pub(crate) fn ensembles() -> Vec<Loss> {
     let logits = [CLASSES; 2];
     vec![
-        Loss::new("ONE", logits, |s, t, y| one(s, t, y)),
+        Loss::new("ONE", logits, one),
         Loss::new("OKDDip", logits, |s, t, _| {
             okddip([s.clone(), t], s).peers.swap_remove(0)
         }),
