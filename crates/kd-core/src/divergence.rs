@@ -70,9 +70,7 @@ pub fn kl_log(log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<1> {
 /// On a label outside `0..classes` with the CPU backend `flex`. Other backends may read a wrong value instead: labels are to
 /// be checked where they enter the program.
 pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-    let [batch, _] = logits.dims();
-    let [count] = labels.dims();
-    assert_eq!(batch, count, "{count} labels for {batch} rows of logits");
+    let labels = labels_like(labels, &logits);
     let log_p = log_softmax(logits, 1.0);
     log_p
         .gather(1, labels.unsqueeze_dim(1))
@@ -124,6 +122,39 @@ pub fn kl_probs(p: Tensor<2>, log_q: Tensor<2>) -> Tensor<1> {
 pub fn constant_like<const D: usize>(x: Tensor<D>, like: &Tensor<D>) -> Tensor<D> {
     x.without_autodiff()
         .to_device(&like.device().without_autodiff())
+}
+
+/// A constant where layers with a graph can take it: in the autodiff context of `like`, whatever that is, without history.
+pub(crate) fn track_like<const D: usize, const E: usize>(
+    x: Tensor<D>,
+    like: &Tensor<E>,
+) -> Tensor<D> {
+    if like.is_autodiff() {
+        Tensor::zeros(x.dims(), (&like.device(), x.dtype())) + x
+    } else {
+        x
+    }
+}
+
+/// Labels as a constant beside `logits`, one for each row: `[batch]`.
+pub(crate) fn labels_like(labels: Tensor<1, Int>, logits: &Tensor<2>) -> Tensor<1, Int> {
+    let ([batch, _], [count]) = (logits.dims(), labels.dims());
+    assert_eq!(batch, count, "{count} labels for {batch} rows of logits");
+    labels
+        .without_autodiff()
+        .to_device(&logits.device().without_autodiff())
+}
+
+/// 1 at the label of each row, else 0, as a constant beside `logits`: `[batch, classes]`.
+pub(crate) fn one_hot(labels: Tensor<1, Int>, logits: &Tensor<2>) -> Tensor<2> {
+    let [batch, classes] = logits.dims();
+    let labels = labels_like(labels, logits);
+    Tensor::<1, Int>::arange(0..classes as i64, &labels.device())
+        .unsqueeze::<2>()
+        .expand([batch, classes])
+        .equal(labels.unsqueeze_dim::<2>(1).expand([batch, classes]))
+        .float()
+        .cast(logits.dtype())
 }
 
 pub(crate) fn soften(logits: Tensor<2>, temperature: f32) -> Tensor<2> {

@@ -59,9 +59,21 @@ pub(crate) fn check_fraction(field: &'static str, value: f64) -> Result<f64, Cor
     }
 }
 
-/// A softmax temperature: positive, finite and still so in single precision.
+/// A softmax temperature, in a range where neither a logit over it nor its square leaves single precision.
 pub(crate) fn check_temperature(value: f64) -> Result<f32, CoreError> {
-    check_positive("temperature", value).map(|temperature| temperature as f32)
+    check_temperature_of("temperature", value)
+}
+
+pub(crate) fn check_temperature_of(field: &'static str, value: f64) -> Result<f32, CoreError> {
+    if (1e-6..=1e6).contains(&value) {
+        Ok(value as f32)
+    } else {
+        Err(CoreError::OutOfRange {
+            field,
+            value,
+            range: "[1e-6, 1e6]",
+        })
+    }
 }
 
 /// A number that is positive, finite and still so in single precision.

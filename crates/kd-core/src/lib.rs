@@ -2,14 +2,24 @@
 //!
 //! - [`divergence`]: softened softmax, entropy, KL divergence and cross-entropies, each *per sample*. The ground floor;
 //!   useful alone, for example to score samples or to compare a model with human label distributions.
-//! - [`KdLoss`]: cross-entropy with the labels plus KL divergence from the teacher (Hinton et al., 2015).
-//! - [`KlLoss`]: the teacher's term alone, for inputs that have no label, such as mixed images.
+//! - Of logits: [`KdLoss`], [`KlLoss`], [`SoftCrossEntropyLoss`], [`LabelSmoothingLoss`], [`DkdLoss`], [`DistLoss`], [`JsLoss`],
+//!   [`ReverseKlLoss`], [`LogitMseLoss`].
+//! - Of maps and embeddings: [`FitNetLoss`], [`AtLoss`], [`SpLoss`], [`CcLoss`], [`PktLoss`], [`VidLoss`], [`NstLoss`], [`RkdLoss`],
+//!   [`FspLoss`], [`AbLoss`], [`FtLoss`], [`IrgLoss`], [`CrdLoss`].
+//! - Of networks that learn from each other: [`DmlLoss`], [`MmdLoss`], [`PeerTeacher`], [`KdclLoss`], [`One`], [`Okddip`].
+//! - Of a network that is its own teacher: [`TfKdSelfLoss`], [`TfKdVirtualLoss`], [`CsKdLoss`], [`PsKd`], [`DdgsdLoss`].
+//! - [`WeightedSum`] and [`Ramp`]: several of them as one, with weights that grow.
 //!
-//! Each loss is a documented configuration, checked by `init`, and then a value whose `forward` averages over the batch and
-//! whose `forward_no_reduction` keeps one number per sample.
+//! Each loss is a documented configuration, checked by `init`, and then a value whose `forward` averages over the batch; where the
+//! loss is a mean over samples, `forward_no_reduction` keeps one number for each. Losses with layers or a memory of their own are Burn
+//! modules: give them to the optimiser and to the checkpoint. (A record of layers with batch norm is complete after
+//! [`Module::valid`](burn::module::Module::valid), as everywhere in Burn.)
 //!
-//! **Gradients.** Whatever a loss takes as its *target* (teacher logits, probabilities) is a constant: it receives no gradient
-//! and may come from a device with or without autodiff. See [`divergence::constant_like`].
+//! **Gradients.** Whatever a loss takes as its *target* (teacher logits, maps, embeddings, probabilities, labels) is a constant: it receives
+//! no gradient and may come from a device with or without autodiff. See [`divergence::constant_like`].
+//!
+//! **Speed.** With the feature `flex`, f32 maps and embeddings on the CPU are read by kernels, forward and backward, in whichever order they
+//! lie in memory.
 //!
 //! # Example
 //!

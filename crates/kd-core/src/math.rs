@@ -6,6 +6,15 @@ use kd_nn::custom::{Dense, matmul, with_backward};
 /// Squares of norms below this count as zero: the square of the 1e-12 that `torch.nn.functional.normalize` divides by at least.
 const ZERO: f64 = 1e-24;
 
+/// Embeddings of the same images.
+pub(crate) fn assert_same_batch(student: &Tensor<2>, teacher: &Tensor<2>) {
+    assert_eq!(
+        student.dims()[0],
+        teacher.dims()[0],
+        "the student's and the teacher's embeddings must be of the same batch"
+    );
+}
+
 /// `x / ||x||` along `dim`; a vector shorter than 1e-12 becomes zero and receives no gradient.
 pub(crate) fn normalize<const D: usize>(x: Tensor<D>, dim: usize) -> Tensor<D> {
     let inverse = inverse_norm(x.clone(), dim);

@@ -13,6 +13,9 @@ const LANES: usize = 8;
 /// Factors of a product before its logarithm is taken: below 1e38 each, their product is finite in f64.
 const FACTORS: usize = 8;
 
+/// The largest exponent.
+const LARGEST: f32 = 80.0;
+
 /// Scores that are exponentiated together.
 const BLOCK: usize = 256;
 
@@ -28,12 +31,26 @@ pub(super) fn exponentials(scores: &Tensor<2>, negatives: &Negatives) -> Option<
     let [_, samples] = scores.dims();
     let sum = |(image, scores): (usize, &[f32])| {
         let mut sum = 0.0;
-        in_blocks(scores, (negatives, image), 0.0, |_, block| {
+        in_blocks(scores, (negatives, image), 0.0, |_, block, _| {
             sum += block.iter().map(|&x| f64::from(x)).sum::<f64>();
         });
         sum as f32
     };
     Some(dense.par_chunks(samples).enumerate().map(sum).collect())
+}
+
+/// The largest score of each image's negatives.
+pub(super) fn largest(scores: &Tensor<2>, negatives: &Negatives) -> Option<Vec<f32>> {
+    let dense = Dense::of(scores)?;
+    let [_, samples] = scores.dims();
+    let most = |(image, scores): (usize, &[f32])| {
+        let mut most = f32::NEG_INFINITY;
+        negatives.in_blocks::<BLOCK>(image, |ids| {
+            most = ids.iter().fold(most, |most, &id| most.max(scores[id]));
+        });
+        most
+    };
+    Some(dense.par_chunks(samples).enumerate().map(most).collect())
 }
 
 /// `sum_k log(1 + exp(score_k + shift))`, and its derivative `exp(..) / (1 + exp(..))`.
@@ -86,9 +103,9 @@ fn sums(
             .for_each(|(image, ((to, scores), (value, &shift)))| {
                 to.fill(0.0);
                 let (mut sum, mut slopes) = (0.0, [0.0; BLOCK]);
-                in_blocks(scores, (negatives, image), shift, |ids, block| {
+                in_blocks(scores, (negatives, image), shift, |ids, block, excess| {
                     let slopes = &mut slopes[..block.len()];
-                    sum += term(block, slopes);
+                    sum += term(block, slopes) + excess;
                     for (&id, slope) in ids.iter().zip(slopes) {
                         to[id] += *slope;
                     }
@@ -99,12 +116,12 @@ fn sums(
     Some(Sums { values, to_scores })
 }
 
-/// Ids and `exp(score + shift)`, a block at a time.
+/// Ids and `exp(score + shift)`, a block at a time. Beyond [`LARGEST`] the logarithm of `1 + exp(x)` is `x`: what exceeds it is given apart.
 fn in_blocks(
     scores: &[f32],
     (negatives, image): (&Negatives, usize),
     shift: f32,
-    mut block: impl FnMut(&[usize], &[f32]),
+    mut block: impl FnMut(&[usize], &[f32], f64),
 ) {
     let mut numbers = [0.0; BLOCK];
     negatives.in_blocks::<BLOCK>(image, |ids| {
@@ -112,10 +129,12 @@ fn in_blocks(
         for (number, &id) in numbers.iter_mut().zip(ids) {
             *number = scores[id] + shift;
         }
+        let mut excess = 0.0;
         for number in numbers.iter_mut() {
-            *number = exp(*number);
+            excess += (*number - LARGEST).max(0.0);
+            *number = exp(number.min(LARGEST));
         }
-        block(ids, numbers);
+        block(ids, numbers, f64::from(excess));
     });
 }
 

@@ -8,10 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{Negatives, kernel};
-use crate::divergence::constant_like;
+use crate::divergence::{constant_like, track_like};
 use crate::error::{CoreError, check_count, check_fraction, check_indices};
-use crate::features::track_like;
-use crate::math::normalize;
+use crate::math::{assert_same_batch, normalize};
 
 const EPSILON: f64 = 1e-7;
 
@@ -37,7 +36,7 @@ pub struct CrdLossConfig {
     /// Width to which both embeddings are brought.
     #[config(default = 128)]
     pub features: usize,
-    /// Temperature of the scores, in [0.0125, inf): their exponential must be finite.
+    /// Temperature of the scores, in [0.025, inf): sums of their exponentials must be finite.
     #[config(default = 0.07)]
     pub temperature: f64,
     /// What stays of a row of a bank when its sample is seen, in [0, 1].
@@ -64,11 +63,11 @@ impl CrdLossConfig {
         let teacher = count("teacher_features", self.teacher_features)?;
         let features = count("features", self.features)?;
         let samples = check_count("samples", self.samples, 2, "[2, inf)")?;
-        if !(self.temperature >= 0.0125 && self.temperature.is_finite()) {
+        if !(self.temperature >= 0.025 && self.temperature.is_finite()) {
             return Err(CoreError::OutOfRange {
                 field: "temperature",
                 value: self.temperature,
-                range: "[0.0125, inf)",
+                range: "[0.025, inf)",
             });
         }
         let layers = kd_nn::initialize(
@@ -213,6 +212,7 @@ impl CrdLoss {
             });
         }
         let [rows, _] = negatives.dims();
+        assert_same_batch(&student, &teacher);
         assert!(
             indices.len() == batch && rows == batch,
             "{} indices and {rows} rows of negatives for {batch} embeddings",
@@ -311,16 +311,15 @@ impl CrdLoss {
                     .log()
                     .neg()
                     .unsqueeze::<2>();
-                let positives = (of_positive + shift.clone()).exp();
+                let log_ratio = of_positive + shift.clone();
                 let (sums, to_scores) = soft_plus(scores, negatives, shift);
                 let least = count as f64 * ((noise + EPSILON) / noise).ln();
-                let values = positives.clone().recip().log1p() + sums.add_scalar(least);
-                let to_positive = positives.add_scalar(1.0).recip().neg();
+                let values = soft_plus_of(log_ratio.clone().neg()) + sums.add_scalar(least);
+                let to_positive = log_ratio.exp().add_scalar(1.0).recip().neg();
                 (values, to_positive, to_scores, normalizer)
             }
             CrdContrast::InfoNce => {
-                // Scores are cosines over the temperature: at most 1 / T, whatever they are, is no infinity.
-                let most = of_positive.clone().clamp_min(scale);
+                let most = largest(&scores, negatives).max_pair(of_positive.clone());
                 let (sums, to_scores) = exponential(scores, negatives, most.clone().neg());
                 let positives = (of_positive.clone() - most.clone()).exp();
                 let sum = positives.clone() + sums;
@@ -371,12 +370,25 @@ fn soft_plus(scores: Tensor<2>, negatives: &Negatives, shift: Tensor<2>) -> (Ten
             return (column(sums.values, &scores), sums.to_scores);
         }
     }
-    let ratios = (picked(scores.clone(), negatives) + shift).exp();
-    let slopes = ratios.clone() / ratios.clone().add_scalar(1.0);
+    let log_ratios = picked(scores.clone(), negatives) + shift;
+    let slopes = log_ratios.clone().neg().exp().add_scalar(1.0).recip();
     (
-        ratios.log1p().sum_dim(1),
+        soft_plus_of(log_ratios).sum_dim(1),
         spread(slopes, &scores, negatives),
     )
+}
+
+/// `log(1 + exp(x))`, without overflow.
+fn soft_plus_of(x: Tensor<2>) -> Tensor<2> {
+    x.clone().clamp_min(0.0) + x.abs().neg().exp().log1p()
+}
+
+/// The largest score of the negatives of each image: `[batch, 1]`.
+fn largest(scores: &Tensor<2>, negatives: &Negatives) -> Tensor<2> {
+    match kernel::largest(scores, negatives) {
+        Some(largest) => column(largest, scores),
+        None => picked(scores.clone(), negatives).max_dim(1),
+    }
 }
 
 /// `sum_k exp(score_k + shift)` of each image, `[batch, 1]`, and its derivative with respect to all scores.

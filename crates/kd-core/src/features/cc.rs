@@ -4,9 +4,9 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::divergence::constant_like;
+use crate::divergence::{constant_like, track_like};
 use crate::error::{CoreError, check_count, check_positive};
-use crate::math::{gram, mean_square, normalize};
+use crate::math::{assert_same_batch, gram, mean_square, normalize};
 
 /// What of the correlations between samples is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -95,6 +95,7 @@ impl CcLoss {
     /// - output: `[1]`
     pub fn forward(&self, student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
         let [batch, _] = student.dims();
+        assert_same_batch(&student, &teacher);
         // On the device of the student, where the layers are, and with a graph: the teacher's layer learns.
         let teacher = track_like(constant_like(teacher, &student), &student);
         let of_student = self.embed_s.forward(student);
@@ -114,15 +115,6 @@ impl CcLoss {
                 mean_square(kernel(of_student) - kernel(of_teacher))
             }
         }
-    }
-}
-
-/// `x` where layers with a graph can take it, still without history.
-pub(crate) fn track_like<const D: usize>(x: Tensor<D>, like: &Tensor<D>) -> Tensor<D> {
-    if like.is_autodiff() {
-        Tensor::from_inner(x).to_device(&like.device())
-    } else {
-        x
     }
 }
 

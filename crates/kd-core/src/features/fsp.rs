@@ -46,8 +46,12 @@ impl FspLoss {
 
 /// `[batch, channels of lower, channels of upper]`.
 fn flow([lower, upper]: [Tensor<4>; 2]) -> Tensor<3> {
-    let [_, _, height, width] = lower.dims();
-    let [_, _, upper_height, upper_width] = upper.dims();
+    let [batch, _, height, width] = lower.dims();
+    let [upper_batch, _, upper_height, upper_width] = upper.dims();
+    assert_eq!(
+        batch, upper_batch,
+        "the lower and the upper map must be of the same batch"
+    );
     let size = [height.min(upper_height), width.min(upper_width)];
     let (lower, upper) = (Maps::new(pool(lower, size)), Maps::new(pool(upper, size)));
     lower

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use crate::divergence::{assert_same_shape, constant_like};
 use crate::error::{CoreError, check_weight};
 use crate::features::maps::{Maps, pool};
-use crate::math::{mean_square, squared_distances};
+use crate::math::{assert_same_batch, mean_square, squared_distances};
 
 /// Configuration of [`IrgLoss`].
 #[derive(Config, Debug, PartialEq)]
@@ -57,7 +57,7 @@ pub struct Graph {
 ///   batch); the lower map is averaged to the upper's size, and channels of the upper in groups to the lower's number.
 ///
 /// From Liu et al., "Knowledge Distillation via Instance Relationship Graph" (CVPR 2019), Eq. 3-8, with the weights and the scaling of
-/// the public PyTorch code. Where all samples are equal (a batch of one) distances are 0.
+/// the public PyTorch code. In a batch of one all distances are 0.
 ///
 /// Made by [`IrgLossConfig`]. What is the teacher's is a constant; see [`constant_like`]. The loss is of pairs: no value per sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,6 +96,14 @@ impl IrgLoss {
             logits: constant_like(teacher.logits, &student.logits),
         };
         assert_same_shape("teacher logits", &teacher.logits, &student.logits);
+        assert_same_batch(&student.embedding, &teacher.embedding);
+        for graph in [&student, &teacher] {
+            let batch = graph.logits.dims()[0];
+            let same = graph.lower.dims()[0] == batch
+                && graph.upper.dims()[0] == batch
+                && graph.embedding.dims()[0] == batch;
+            assert!(same, "maps, embedding and logits must be of the same batch");
+        }
         let edges = |graph: &Graph| {
             [
                 edges(graph.embedding.clone()),

@@ -17,7 +17,6 @@ mod vid;
 
 pub use ab::{AbLoss, AbLossConfig, AbReduction};
 pub use at::{AtDistance, AtLoss, AtLossConfig};
-pub(crate) use cc::track_like;
 pub use cc::{CcKernel, CcLoss, CcLossConfig};
 pub use fitnet::{FitNetLoss, FitNetLossConfig, Hint, HintConfig, HintConv};
 pub use fsp::FspLoss;

@@ -1,7 +1,7 @@
 use burn::tensor::Tensor;
 
 use crate::divergence::constant_like;
-use crate::math::{gram, norm};
+use crate::math::{assert_same_batch, gram, norm};
 
 const EPSILON: f64 = 1e-7;
 
@@ -23,6 +23,7 @@ impl PktLoss {
     /// - `teacher`: `[batch, features_t]`
     /// - output: `[1]`
     pub fn forward(&self, student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
+        assert_same_batch(&student, &teacher);
         let teacher = constant_like(teacher, &student);
         let (of_student, of_teacher) = (neighbours(student), neighbours(teacher));
         let log_ratio =
@@ -33,7 +34,9 @@ impl PktLoss {
 
 /// The probabilities of the neighbours of each sample, itself among them: `[batch, batch]`, rows sum to 1.
 fn neighbours(x: Tensor<2>) -> Tensor<2> {
-    let norms = norm(x.clone(), 1).add_scalar(EPSILON);
-    let similarities = gram(x / norms).add_scalar(1.0).mul_scalar(0.5);
+    let norms = norm(x.clone(), 1);
+    let nothing = norms.clone().equal_elem(0.0);
+    let inverse = norms.add_scalar(EPSILON).recip().mask_fill(nothing, 0.0);
+    let similarities = gram(x * inverse).add_scalar(1.0).mul_scalar(0.5);
     similarities.clone() / similarities.sum_dim(1)
 }

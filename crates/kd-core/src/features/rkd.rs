@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use crate::divergence::constant_like;
 use crate::error::{CoreError, check_weight};
 use crate::features::kernels::own_products;
-use crate::math::{normalize, smooth_l1, squared_distances};
+use crate::math::{assert_same_batch, normalize, smooth_l1, squared_distances};
 
 /// Configuration of [`RkdLoss`].
 #[derive(Config, Debug, PartialEq)]
@@ -73,6 +73,7 @@ impl RkdLoss {
 
     /// The two parts apart; shapes as in [`forward`](Self::forward).
     pub fn terms(&self, student: Tensor<2>, teacher: Tensor<2>) -> RkdTerms {
+        assert_same_batch(&student, &teacher);
         let teacher = constant_like(teacher, &student);
         let distance = smooth_l1(distances(student.clone()) - distances(teacher.clone())).mean();
         let angle = (self.angle > 0.0).then(|| smooth_l1(angles(student) - angles(teacher)).mean());

@@ -14,7 +14,7 @@ pub struct DistLossConfig {
     /// Weight of the relation between the samples of a class, in [0, inf).
     #[config(default = 1.0)]
     pub gamma: f64,
-    /// Softmax temperature `tau` of both networks, in (0, inf). The paper takes 1 on ImageNet and 4 on CIFAR-100.
+    /// Softmax temperature `tau` of both networks, in [1e-6, 1e6]. The paper takes 1 on ImageNet and 4 on CIFAR-100.
     #[config(default = 1.0)]
     pub temperature: f64,
 }
@@ -24,7 +24,7 @@ impl DistLossConfig {
     ///
     /// # Errors
     ///
-    /// [`CoreError::OutOfRange`] if a weight is negative or the temperature not positive and finite.
+    /// [`CoreError::OutOfRange`] if a weight is negative or the temperature not in its range.
     pub fn init(&self) -> Result<DistLoss, CoreError> {
         Ok(DistLoss {
             beta: check_weight("beta", self.beta)?,
@@ -38,8 +38,8 @@ impl DistLossConfig {
 /// `tau^2 (beta mean_i (1 - r(p_s[i, :], p_t[i, :])) + gamma mean_c (1 - r(p_s[:, c], p_t[:, c])))`.
 ///
 /// `r` is Pearson's correlation: the student is to order and space the probabilities as the teacher does, not to equal them. From
-/// Huang et al., "Knowledge Distillation from A Stronger Teacher" (NeurIPS 2022), Eq. 9-11. Where the standard deviation of a row or
-/// column is 0 (a batch of one image, a class that nobody predicts), `r` is 0 without gradient. As in the reference code, 1e-8 is added
+/// Huang et al., "Knowledge Distillation from A Stronger Teacher" (NeurIPS 2022), Eq. 9-11. Where a row or column of the
+/// student does not vary (a batch of one image, a network that says the same of all), `r` is 0 without gradient. As in the reference code, 1e-8 is added
 /// to the product of the norms.
 ///
 /// Made by [`DistLossConfig`]. The teacher's logits are a constant; see [`constant_like`]. The second part is a function of the
@@ -80,6 +80,8 @@ impl DistLoss {
 fn pearson(a: Tensor<2>, b: Tensor<2>, dim: usize) -> Tensor<2> {
     let centre = |x: Tensor<2>| x.clone() - x.mean_dim(dim);
     let (a, b) = (centre(a), centre(b));
-    let norms = norm(a.clone(), dim) * norm(b.clone(), dim);
-    (a * b).sum_dim(dim) / norms.add_scalar(1e-8)
+    let (norm_a, norm_b) = (norm(a.clone(), dim), norm(b.clone(), dim));
+    let constant = norm_a.clone().equal_elem(0.0);
+    let norms = (norm_a * norm_b).add_scalar(1e-8);
+    ((a * b).sum_dim(dim) / norms).mask_fill(constant, 0.0)
 }

@@ -1,7 +1,7 @@
 use burn::config::Config;
 use burn::tensor::{Int, Tensor};
 
-use crate::divergence::{assert_same_shape, constant_like, kl, soften};
+use crate::divergence::{assert_same_shape, constant_like, kl, labels_like, soften};
 use crate::error::{CoreError, check_temperature, check_weight};
 
 /// Configuration of [`DkdLoss`]. The defaults are the published ones for most CIFAR-100 pairs; `beta` is to be tuned per teacher
@@ -14,7 +14,7 @@ pub struct DkdLossConfig {
     /// Weight of the other classes' part, in [0, inf).
     #[config(default = 8.0)]
     pub beta: f64,
-    /// Softmax temperature `tau` of both networks, in (0, inf).
+    /// Softmax temperature `tau` of both networks, in [1e-6, 1e6].
     #[config(default = 4.0)]
     pub temperature: f64,
 }
@@ -24,7 +24,7 @@ impl DkdLossConfig {
     ///
     /// # Errors
     ///
-    /// [`CoreError::OutOfRange`] if a weight is negative or the temperature not positive and finite.
+    /// [`CoreError::OutOfRange`] if a weight is negative or the temperature not in its range.
     pub fn init(&self) -> Result<DkdLoss, CoreError> {
         Ok(DkdLoss {
             alpha: check_weight("alpha", self.alpha)?,
@@ -103,9 +103,9 @@ impl DkdLoss {
             constant_like(teacher_logits, &student_logits),
             self.temperature,
         );
-        let labels = labels.unsqueeze_dim::<2>(1);
+        let labels = labels_like(labels, &student_logits).unsqueeze_dim::<2>(1);
         // The other classes of a sample, in order: c below the label, c + 1 from it on.
-        let below = Tensor::<1, Int>::arange(0..classes as i64 - 1, &student_logits.device())
+        let below = Tensor::<1, Int>::arange(0..classes as i64 - 1, &labels.device())
             .unsqueeze::<2>()
             .expand([batch, classes - 1]);
         let skip = below

@@ -7,7 +7,7 @@ use crate::error::{CoreError, check_temperature};
 /// Configuration of [`JsLoss`].
 #[derive(Config, Debug, PartialEq)]
 pub struct JsLossConfig {
-    /// Softmax temperature `tau` of both networks, in (0, inf).
+    /// Softmax temperature `tau` of both networks, in [1e-6, 1e6].
     #[config(default = 4.0)]
     pub temperature: f64,
     /// Whether to multiply by `tau^2`.
@@ -20,7 +20,7 @@ impl JsLossConfig {
     ///
     /// # Errors
     ///
-    /// [`CoreError::OutOfRange`] if the temperature is not positive and finite.
+    /// [`CoreError::OutOfRange`] if the temperature is not in its range.
     pub fn init(&self) -> Result<JsLoss, CoreError> {
         let temperature = check_temperature(self.temperature)?;
         Ok(JsLoss {

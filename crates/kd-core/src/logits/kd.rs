@@ -13,10 +13,10 @@ pub struct KdLossConfig {
     /// Weight of the teacher's term, in [0, 1]; the labels' term has `1 - alpha`.
     #[config(default = 0.9)]
     pub alpha: f64,
-    /// Softmax temperature `tau` of the student, and of the teacher unless it has its own, in the teacher's term; in (0, inf).
+    /// Softmax temperature `tau` of the student, and of the teacher unless it has its own, in the teacher's term; in [1e-6, 1e6].
     #[config(default = 4.0)]
     pub temperature: f64,
-    /// Softmax temperature of the teacher where it is to differ, in (0, inf). Default: the student's.
+    /// Softmax temperature of the teacher where it is to differ, in [1e-6, 1e6]. Default: the student's.
     pub teacher_temperature: Option<f64>,
     /// Whether to multiply the teacher's term by `tau^2`, which keeps the balance of the two terms' gradients when the
     /// temperature changes (Hinton et al., 2015, Section 2.1).
@@ -29,7 +29,7 @@ impl KdLossConfig {
     ///
     /// # Errors
     ///
-    /// [`CoreError::OutOfRange`] if `alpha` is not in [0, 1] or `temperature` is not positive and finite.
+    /// [`CoreError::OutOfRange`] if `alpha` is not in [0, 1] or `temperature` is not in its range.
     pub fn init(&self) -> Result<KdLoss, CoreError> {
         Ok(KdLoss {
             alpha: check_fraction("alpha", self.alpha)?,

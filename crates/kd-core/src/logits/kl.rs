@@ -2,15 +2,15 @@ use burn::config::Config;
 use burn::tensor::Tensor;
 
 use crate::divergence;
-use crate::error::{CoreError, check_positive, check_temperature};
+use crate::error::{CoreError, check_temperature, check_temperature_of};
 
 /// Configuration of [`KlLoss`].
 #[derive(Config, Debug, PartialEq)]
 pub struct KlLossConfig {
-    /// Softmax temperature `tau` of the student, and of the teacher unless it has its own, in (0, inf).
+    /// Softmax temperature `tau` of the student, and of the teacher unless it has its own, in [1e-6, 1e6].
     #[config(default = 4.0)]
     pub temperature: f64,
-    /// Softmax temperature of the teacher where it is to differ, in (0, inf). Default: the student's.
+    /// Softmax temperature of the teacher where it is to differ, in [1e-6, 1e6]. Default: the student's.
     pub teacher_temperature: Option<f64>,
     /// Whether to multiply by `tau^2` (the student's temperature, whose gradient shrinks with it), which keeps the size of the gradient comparable between temperatures
     /// (Hinton et al., 2015, Section 2.1).
@@ -23,11 +23,11 @@ impl KlLossConfig {
     ///
     /// # Errors
     ///
-    /// [`CoreError::OutOfRange`] if `temperature` is not positive and finite.
+    /// [`CoreError::OutOfRange`] if `temperature` is not in its range.
     pub fn init(&self) -> Result<KlLoss, CoreError> {
         let temperature = check_temperature(self.temperature)?;
         let teacher_temperature = match self.teacher_temperature {
-            Some(value) => check_positive("teacher_temperature", value)? as f32,
+            Some(value) => check_temperature_of("teacher_temperature", value)?,
             None => temperature,
         };
         let scale = if self.tau_squared {

@@ -19,7 +19,7 @@ pub enum DmlTarget {
 /// Configuration of [`DmlLoss`].
 #[derive(Config, Debug, PartialEq)]
 pub struct DmlLossConfig {
-    /// Softmax temperature `tau` of all peers, in (0, inf). The original experiments take 1, the later comparisons 3.
+    /// Softmax temperature `tau` of all peers, in [1e-6, 1e6]. The original experiments take 1, the later comparisons 3.
     #[config(default = 3.0)]
     pub temperature: f64,
     /// Whom a peer learns from.
@@ -32,7 +32,7 @@ impl DmlLossConfig {
     ///
     /// # Errors
     ///
-    /// [`CoreError::OutOfRange`] if the temperature is not positive and finite.
+    /// [`CoreError::OutOfRange`] if the temperature is not in its range.
     pub fn init(&self) -> Result<DmlLoss, CoreError> {
         Ok(DmlLoss {
             temperature: check_temperature(self.temperature)?,

@@ -3,7 +3,7 @@ use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{check_peers, distill};
-use crate::divergence::{constant_like, cross_entropy, softmax};
+use crate::divergence::{constant_like, cross_entropy, labels_like, one_hot, softmax};
 use crate::error::{CoreError, check_count, check_temperature};
 
 /// How the peers' logits become one teacher's.
@@ -29,7 +29,7 @@ pub struct KdclLossConfig {
     /// How the teacher is made.
     #[config(default = "KdclEnsemble::MinLogit")]
     pub ensemble: KdclEnsemble,
-    /// Softmax temperature `tau`, in (0, inf).
+    /// Softmax temperature `tau`, in [1e-6, 1e6].
     #[config(default = 2.0)]
     pub temperature: f64,
 }
@@ -39,7 +39,7 @@ impl KdclLossConfig {
     ///
     /// # Errors
     ///
-    /// [`CoreError::OutOfRange`] if the temperature is not positive and finite, or a weight not finite.
+    /// [`CoreError::OutOfRange`] if the temperature is not in its range, or a weight not finite.
     pub fn init(&self) -> Result<KdclLoss, CoreError> {
         if let KdclEnsemble::General { weights } = &self.ensemble
             && let Some(&value) = weights.iter().find(|weight| !weight.is_finite())
@@ -92,7 +92,7 @@ impl KdclLoss {
             .iter()
             .map(|z| constant_like(z.clone(), &logits[0]))
             .collect();
-        let labels = labels.to_device(&peers[0].device());
+        let labels = labels_like(labels, &peers[0]);
         match &self.ensemble {
             KdclEnsemble::Naive => naive(&peers, labels),
             KdclEnsemble::Linear => linear(&peers, labels),
@@ -235,17 +235,9 @@ impl EnsembleErrors {
         let count = self.products.len();
         assert_eq!(logits.len(), count, "peers");
         let [batch, classes] = logits[0].dims();
-        let one_hot = |like: &Tensor<2>| {
-            labels
-                .clone()
-                .to_device(&like.device())
-                .one_hot::<2>(classes)
-                .float()
-                .cast(like.dtype())
-        };
         let errors = logits.iter().map(|z| {
             let z = constant_like(z.clone(), &logits[0]);
-            (softmax(z.clone(), 1.0) - one_hot(&z)).reshape([1, batch * classes])
+            (softmax(z.clone(), 1.0) - one_hot(labels.clone(), &z)).reshape([1, batch * classes])
         });
         let errors = Tensor::cat(errors.collect(), 0);
         let products = errors.clone().matmul(errors.transpose()).into_data();
@@ -274,8 +266,11 @@ impl EnsembleErrors {
                 range: "[0, inf)",
             });
         }
+        if trace == 0.0 {
+            return Ok(vec![1.0 / count as f64; count]);
+        }
         // A hair on the diagonal, so that equal peers have an answer: it is far below the rounding of what was measured.
-        let hair = (trace / count as f64).max(f64::MIN_POSITIVE) * 1e-12;
+        let hair = trace / count as f64 * 1e-12;
         let mut rows: Vec<Vec<f64>> = self.products.clone();
         for (j, row) in rows.iter_mut().enumerate() {
             row[j] += hair;

@@ -4,9 +4,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation};
 
 use super::{check_peers, distill, mean_of};
-use crate::divergence::{constant_like, kl_log, log_softmax};
+use crate::divergence::{constant_like, kl_log, log_softmax, track_like};
 use crate::error::{CoreError, check_count, check_temperature};
-use crate::features::track_like;
 
 /// Configuration of [`Okddip`].
 #[derive(Config, Debug, PartialEq)]
@@ -16,7 +15,7 @@ pub struct OkddipConfig {
     /// By how much the attention's projections are narrower; the width is `features / reduction`, at least 1.
     #[config(default = 8)]
     pub reduction: usize,
-    /// Softmax temperature `tau`, in (0, inf).
+    /// Softmax temperature `tau`, in [1e-6, 1e6].
     #[config(default = 3.0)]
     pub temperature: f64,
     /// Whether the attention learns from the peers' losses. Without it the projections stay as they were drawn.
@@ -60,7 +59,7 @@ impl OkddipConfig {
     ///
     /// # Errors
     ///
-    /// [`CoreError::OutOfRange`] without features, if the reduction is 0, or if the temperature is not positive and finite.
+    /// [`CoreError::OutOfRange`] without features, if the reduction is 0, or if the temperature is not in its range.
     pub fn init(&self, device: &Device) -> Result<Okddip, CoreError> {
         let features = check_count("features", self.features, 1, "[1, inf)")?;
         let reduction = check_count("reduction", self.reduction, 1, "[1, inf)")?;
@@ -119,7 +118,7 @@ impl Okddip {
         let others = logits.iter().map(|z| constant_like(z.clone(), &logits[0]));
         let others = Tensor::stack::<3>(others.collect(), 1);
         let others = if self.learn_attention {
-            track_like(others, &logits[0].clone().unsqueeze())
+            track_like(others, &logits[0])
         } else {
             others
         };

@@ -15,7 +15,7 @@ pub struct OneConfig {
     pub features: usize,
     /// Branches.
     pub branches: usize,
-    /// Softmax temperature `tau` of the branches' terms, in (0, inf).
+    /// Softmax temperature `tau` of the branches' terms, in [1e-6, 1e6].
     #[config(default = 3.0)]
     pub temperature: f64,
     /// Seed of the gate's weights.
@@ -56,7 +56,7 @@ impl OneConfig {
     ///
     /// # Errors
     ///
-    /// [`CoreError::OutOfRange`] with fewer than two branches, without features, or if the temperature is not positive and finite.
+    /// [`CoreError::OutOfRange`] with fewer than two branches, without features, or if the temperature is not in its range.
     pub fn init(&self, device: &Device) -> Result<One, CoreError> {
         let branches = check_count("branches", self.branches, 2, "[2, inf)")?;
         let features = check_count("features", self.features, 1, "[1, inf)")?;

@@ -3,10 +3,9 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 
-use super::distill;
-use crate::divergence::{constant_like, cross_entropy};
+use super::{check_peers, distill};
+use crate::divergence::{constant_like, cross_entropy, track_like};
 use crate::error::{CoreError, check_count, check_temperature};
-use crate::features::track_like;
 
 /// Configuration of a [`PeerTeacher`].
 #[derive(Config, Debug, PartialEq)]
@@ -15,7 +14,7 @@ pub struct PeerTeacherConfig {
     pub features: Vec<usize>,
     /// Classes.
     pub classes: usize,
-    /// Softmax temperature `tau` of the peers' terms, in (0, inf).
+    /// Softmax temperature `tau` of the peers' terms, in [1e-6, 1e6].
     #[config(default = 3.0)]
     pub temperature: f64,
     /// Seed of the weights.
@@ -89,6 +88,8 @@ impl PeerTeacher {
         logits: &[Tensor<2>],
         labels: Tensor<1, Int>,
     ) -> PeerTeacherTerms {
+        assert_eq!(features.len(), logits.len(), "features and logits");
+        check_peers("logits", logits);
         let all = features
             .iter()
             .map(|f| track_like(constant_like(f.clone(), &features[0]), &logits[0]));

@@ -11,7 +11,7 @@ pub struct CsKdLossConfig {
     /// Weight of the divergence, in [0, inf). The paper takes 1 to 3 by data set.
     #[config(default = 1.0)]
     pub lambda: f64,
-    /// Softmax temperature `tau`, in (0, inf).
+    /// Softmax temperature `tau`, in [1e-6, 1e6].
     #[config(default = 4.0)]
     pub temperature: f64,
 }
@@ -21,7 +21,7 @@ impl CsKdLossConfig {
     ///
     /// # Errors
     ///
-    /// [`CoreError::OutOfRange`] if the weight is negative or the temperature not positive and finite.
+    /// [`CoreError::OutOfRange`] if the weight is negative or the temperature not in its range.
     pub fn init(&self) -> Result<CsKdLoss, CoreError> {
         let kl = KlLossConfig::new().with_temperature(self.temperature);
         Ok(CsKdLoss {

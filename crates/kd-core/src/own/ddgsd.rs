@@ -14,7 +14,7 @@ pub struct DdgsdLossConfig {
     /// Weight of the discrepancy between features, in [0, inf).
     #[config(default = 1.0)]
     pub mu: f64,
-    /// Softmax temperature `tau` of the divergences, in (0, inf).
+    /// Softmax temperature `tau` of the divergences, in [1e-6, 1e6].
     #[config(default = 3.0)]
     pub temperature: f64,
 }
@@ -24,7 +24,7 @@ impl DdgsdLossConfig {
     ///
     /// # Errors
     ///
-    /// [`CoreError::OutOfRange`] if a weight is negative or the temperature not positive and finite.
+    /// [`CoreError::OutOfRange`] if a weight is negative or the temperature not in its range.
     pub fn init(&self) -> Result<DdgsdLoss, CoreError> {
         let kl = KlLossConfig::new().with_temperature(self.temperature);
         Ok(DdgsdLoss {
@@ -89,6 +89,11 @@ impl DdgsdLoss {
         second: DistortedView,
         labels: Tensor<1, Int>,
     ) -> DdgsdTerms {
+        assert_eq!(
+            first.features.dims(),
+            second.features.dims(),
+            "the features of both views must have the same shape"
+        );
         let (a, b) = (first.logits, second.logits);
         let ce = cross_entropy(a.clone(), labels.clone()).mean()
             + cross_entropy(b.clone(), labels).mean();

@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 
-use crate::divergence::{constant_like, soft_cross_entropy, softmax};
+use crate::divergence::{constant_like, one_hot, soft_cross_entropy, softmax};
 use crate::error::{CoreError, check_count, check_fraction, check_indices};
 
 /// Configuration of [`PsKd`].
@@ -101,6 +101,11 @@ impl PsKd {
         let [batch, _] = logits.dims();
         check_indices("PS-KD", indices, samples)?;
         assert_eq!(indices.len(), batch, "indices and rows of logits");
+        assert_eq!(
+            logits.dims()[1],
+            classes,
+            "the logits and the memory must have the same [batch, classes]"
+        );
         let alpha = self.alpha * check_fraction("progress", progress)?;
 
         let memory = self.predictions.val().without_autodiff();
@@ -108,11 +113,7 @@ impl PsKd {
         let rows = Tensor::<1, Int>::from_data(TensorData::new(numbers, [batch]), &memory.device());
         let own = constant_like(logits.clone(), &memory);
         let past = memory.select(0, rows.clone()).cast(own.dtype());
-        let label = labels
-            .to_device(&own.device())
-            .one_hot::<2>(classes)
-            .float()
-            .cast(own.dtype());
+        let label = one_hot(labels, &own);
         // Of a row of zeros the label takes the part that the past would have.
         let seen = past.clone().sum_dim(1).mul_scalar(alpha);
         let target = label * seen.neg().add_scalar(1.0) + past.mul_scalar(alpha);

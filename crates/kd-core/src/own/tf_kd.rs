@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::divergence::{cross_entropy, kl_log, log_softmax, softmax};
+use crate::divergence::{cross_entropy, kl_log, labels_like, log_softmax, softmax};
 use crate::error::{CoreError, check_fraction, check_temperature, check_weight};
 use crate::logits::{KlLoss, KlLossConfig};
 
@@ -31,7 +31,7 @@ pub struct TfKdSelfLossConfig {
     /// Weight of the divergence, in [0, 1]; the labels have `1 - alpha`.
     #[config(default = 0.9)]
     pub alpha: f64,
-    /// Softmax temperature `tau` of both, in (0, inf).
+    /// Softmax temperature `tau` of both, in [1e-6, 1e6].
     #[config(default = 20.0)]
     pub temperature: f64,
     /// A factor of the divergence, in [0, inf).
@@ -115,7 +115,7 @@ pub struct TfKdVirtualLossConfig {
     /// Weight of the divergence, in [0, 1]; the labels have `1 - alpha`.
     #[config(default = 0.1)]
     pub alpha: f64,
-    /// Softmax temperature `tau` of the virtual teacher, in (0, inf).
+    /// Softmax temperature `tau` of the virtual teacher, in [1e-6, 1e6].
     #[config(default = 20.0)]
     pub temperature: f64,
     /// The probability that the virtual teacher gives to the label, in [0, 1].
@@ -195,7 +195,7 @@ impl TfKdVirtualLoss {
             .mul_scalar(self.correct - rest);
         like.ones_like().mul_scalar(rest).scatter(
             1,
-            labels.to_device(&like.device()).reshape([batch, 1]),
+            labels_like(labels, &like).reshape([batch, 1]),
             at_label,
             burn::tensor::IndexingUpdateOp::Add,
         )
