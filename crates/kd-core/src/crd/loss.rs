@@ -7,7 +7,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Negatives, kernel};
+use super::contrast::{exponential, largest, picked, soft_plus, soft_plus_of};
+use super::{Negatives, contrast, kernel};
 use crate::divergence::{constant_like, track_like};
 use crate::error::{CoreError, check_count, check_fraction, check_indices};
 use crate::math::{assert_same_batch, normalize};
@@ -348,7 +349,7 @@ impl CrdLoss {
         let [batch, samples] = scores.dims();
         let [_, count] = negatives.dims();
         let of_negatives = || match kernel::exponentials(scores, negatives) {
-            Some(sums) => column(sums, scores).sum(),
+            Some(sums) => contrast::column(sums, scores).sum(),
             None => picked(scores.clone(), negatives).exp().sum_dim(1).sum(),
         };
         // On the CPU it is known without waiting whether there is one; elsewhere both are computed, and nothing waits.
@@ -360,73 +361,6 @@ impl CrdLoss {
         let unset = known.clone().equal_elem(0.0);
         known.mask_where(unset, first)
     }
-}
-
-/// `sum_k log(1 + exp(score_k + shift))` of each image, `[batch, 1]`, and its derivative with respect to all scores.
-fn soft_plus(scores: Tensor<2>, negatives: &Negatives, shift: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-    if Dense::of(&scores).is_some() {
-        let on_host = shift.clone().into_scalar::<f32>();
-        if let Some(sums) = kernel::soft_plus(&scores, negatives, on_host) {
-            return (column(sums.values, &scores), sums.to_scores);
-        }
-    }
-    let log_ratios = picked(scores.clone(), negatives) + shift;
-    let slopes = log_ratios.clone().neg().exp().add_scalar(1.0).recip();
-    (
-        soft_plus_of(log_ratios).sum_dim(1),
-        spread(slopes, &scores, negatives),
-    )
-}
-
-/// `log(1 + exp(x))`, without overflow.
-fn soft_plus_of(x: Tensor<2>) -> Tensor<2> {
-    x.clone().clamp_min(0.0) + x.abs().neg().exp().log1p()
-}
-
-/// The largest score of the negatives of each image: `[batch, 1]`.
-fn largest(scores: &Tensor<2>, negatives: &Negatives) -> Tensor<2> {
-    match kernel::largest(scores, negatives) {
-        Some(largest) => column(largest, scores),
-        None => picked(scores.clone(), negatives).max_dim(1),
-    }
-}
-
-/// `sum_k exp(score_k + shift)` of each image, `[batch, 1]`, and its derivative with respect to all scores.
-fn exponential(
-    scores: Tensor<2>,
-    negatives: &Negatives,
-    shift: Tensor<2>,
-) -> (Tensor<2>, Tensor<2>) {
-    if Dense::of(&scores).is_some() {
-        let shifts: Vec<f32> = shift.clone().into_data().iter().collect();
-        if let Some(sums) = kernel::exponential(&scores, negatives, &shifts) {
-            return (column(sums.values, &scores), sums.to_scores);
-        }
-    }
-    let exponentials = (picked(scores.clone(), negatives) + shift).exp();
-    (
-        exponentials.clone().sum_dim(1),
-        spread(exponentials, &scores, negatives),
-    )
-}
-
-/// The scores of the negatives: `[batch, count]`.
-fn picked(scores: Tensor<2>, negatives: &Negatives) -> Tensor<2> {
-    let ids = negatives.ids(&scores.device());
-    scores.gather(1, ids)
-}
-
-/// The derivatives of the negatives' scores, at their places among all.
-fn spread(slopes: Tensor<2>, scores: &Tensor<2>, negatives: &Negatives) -> Tensor<2> {
-    let ids = negatives.ids(&scores.device());
-    scores
-        .zeros_like()
-        .scatter(1, ids, slopes, IndexingUpdateOp::Add)
-}
-
-fn column(values: Vec<f32>, like: &Tensor<2>) -> Tensor<2> {
-    let len = values.len();
-    Tensor::from_data(TensorData::new(values, [len, 1]), &like.device())
 }
 
 /// A value that was computed without autodiff, with its gradient with respect to `x`, which was too.

@@ -1,5 +1,6 @@
 //! Contrastive representation distillation, with memory banks over the whole training set.
 
+mod contrast;
 mod kernel;
 mod loss;
 mod negatives;

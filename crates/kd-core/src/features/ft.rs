@@ -182,7 +182,8 @@ pub struct TranslatorConfig {
     pub seed: u64,
 }
 
-/// The student's map as a factor: three 3×3 convolutions, each followed by batch norm and a leaky ReLU (slope 0.1). Trained with the student.
+/// The student's map as a factor: three 3×3 convolutions, each followed by batch norm and a leaky ReLU (slope 0.1). Trained with the
+/// student.
 #[derive(Module, Debug)]
 pub struct Translator {
     /// The convolutions.

@@ -39,8 +39,8 @@ impl DistLossConfig {
 ///
 /// `r` is Pearson's correlation: the student is to order and space the probabilities as the teacher does, not to equal them. From
 /// Huang et al., "Knowledge Distillation from A Stronger Teacher" (NeurIPS 2022), Eq. 9-11. Where a row or column of the
-/// student does not vary (a batch of one image, a network that says the same of all), `r` is 0 without gradient. As in the reference code, 1e-8 is added
-/// to the product of the norms.
+/// student does not vary (a batch of one image, a network that says the same of all), `r` is 0 without gradient. As in the reference
+/// code, 1e-8 is added to the product of the norms.
 ///
 /// Made by [`DistLossConfig`]. The teacher's logits are a constant; see [`constant_like`]. The second part is a function of the
 /// batch, so there is no value per sample.

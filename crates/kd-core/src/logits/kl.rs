@@ -12,8 +12,8 @@ pub struct KlLossConfig {
     pub temperature: f64,
     /// Softmax temperature of the teacher where it is to differ, in [1e-6, 1e6]. Default: the student's.
     pub teacher_temperature: Option<f64>,
-    /// Whether to multiply by `tau^2` (the student's temperature, whose gradient shrinks with it), which keeps the size of the gradient comparable between temperatures
-    /// (Hinton et al., 2015, Section 2.1).
+    /// Whether to multiply by `tau^2`, of the student's temperature, which keeps the size of the gradient comparable between
+    /// temperatures (Hinton et al., 2015, Section 2.1). In f32 it multiplies rounding as well: above 100 or so little else is left.
     #[config(default = true)]
     pub tau_squared: bool,
 }
@@ -43,8 +43,8 @@ impl KlLossConfig {
     }
 }
 
-/// The teacher's term alone: `tau^2 KL(softmax(z_t / tau_t) || softmax(z_s / tau))`, for inputs on which only the teacher's word counts (mixed or
-/// otherwise relabelled images).
+/// The teacher's term alone: `tau^2 KL(softmax(z_t / tau_t) || softmax(z_s / tau))`, for inputs on which only the teacher's word
+/// counts (mixed or otherwise relabelled images).
 ///
 /// Made by [`KlLossConfig`]. The teacher's logits are a constant; see [`divergence::constant_like`].
 #[derive(Debug, Clone, Copy, PartialEq)]
