@@ -71,6 +71,8 @@ pub(crate) struct Kernels {
     pub(crate) matmul_rows: usize,
     /// By vectors of columns - 1, for the most rows, for four and for one.
     pub(crate) matmul_tiles: [[MatmulTileFn; 3]; 2],
+    /// The same for packed rows.
+    pub(crate) packed_matmul_tiles: [[MatmulTileFn; 3]; 2],
 }
 
 /// Input channels of a tile of the gradient of three taps.
@@ -165,6 +167,24 @@ macro_rules! tiles {
     };
 }
 
+/// The tiles of matrix products, packed or not.
+macro_rules! matmul_tiles {
+    ($tile:ident, $rows:literal, $packed:literal) => {
+        [
+            [
+                $tile::<$rows, 1, $packed>,
+                $tile::<4, 1, $packed>,
+                $tile::<1, 1, $packed>,
+            ],
+            [
+                $tile::<$rows, 2, $packed>,
+                $tile::<4, 2, $packed>,
+                $tile::<1, 2, $packed>,
+            ],
+        ]
+    };
+}
+
 /// The table of one set of instructions:
 /// - `budget`: accumulators of a tile; with thirty-two registers all but those for weights and inputs;
 /// - `blocks`, `width`: of a tile, at most;
@@ -244,8 +264,8 @@ macro_rules! kernels {
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn matmul_tile<const R: usize, const N: usize>(t: &MatmulTile) {
-                matmul::tile::<$vector, R, N>(t);
+            unsafe fn matmul_tile<const R: usize, const N: usize, const PACKED: bool>(t: &MatmulTile) {
+                matmul::tile::<$vector, R, N, PACKED>(t);
             }
 
             kernels!(@rows $vector $(, $row, $row_two, $blocks)? $(; $features)?);
@@ -283,10 +303,8 @@ macro_rules! kernels {
                 gradient_sums,
                 input_gradient,
                 matmul_rows: $matmul,
-                matmul_tiles: [
-                    [matmul_tile::<$matmul, 1>, matmul_tile::<4, 1>, matmul_tile::<1, 1>],
-                    [matmul_tile::<$matmul, 2>, matmul_tile::<4, 2>, matmul_tile::<1, 2>],
-                ],
+                matmul_tiles: matmul_tiles!(matmul_tile, $matmul, false),
+                packed_matmul_tiles: matmul_tiles!(matmul_tile, $matmul, true),
             };
         }
     };

@@ -13,8 +13,8 @@ use super::vector::{LANES, Vector};
 
 /// Columns of a panel, two vectors.
 pub(crate) const COLUMNS: usize = 2 * LANES;
-/// Depth of a block: a panel of it, 64 KB, stays in the second-level cache.
-const DEPTH: usize = 512;
+/// Depth of a block: a panel of it, 32 KB, stays in the first-level cache.
+const DEPTH: usize = 256;
 /// Columns of a task.
 const TASK_COLUMNS: usize = 512;
 /// Multiply-adds below which a product is one task.
@@ -23,6 +23,8 @@ const LEAST_WORK: usize = 1 << 20;
 const TASK_DEPTH: usize = 2048;
 /// From this distance of rows on (a page), they would meet in few sets of the first-level cache.
 const FAR: usize = 1024;
+/// Columns from which on the copy of the left operand is soon paid for.
+const WIDE: usize = 3 * COLUMNS;
 
 /// Rows, columns, depth.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +51,7 @@ impl Matrix<'_> {
     }
 }
 
-/// Of one tile: `rows` rows of `a`, given by its strides, times a packed panel.
+/// Of one tile: rows of `a`, given by its strides or packed, times a packed panel.
 pub(crate) struct MatmulTile {
     pub(crate) a: *const f32,
     pub(crate) a_row: usize,
@@ -66,22 +68,24 @@ pub(crate) struct MatmulTile {
 
 pub(crate) type MatmulTileFn = unsafe fn(&MatmulTile);
 
-/// `R` rows and `N` vectors of columns.
+/// `R` rows and `N` vectors of columns. If `PACKED`, the `R` numbers of a depth are neighbours, and one depth follows the other.
 ///
 /// # Safety
 /// `a` is valid for `R` rows and the depth, `panel` for the depth times [`COLUMNS`], `c` for `R` rows of `columns`, which are at most
 /// `N` vectors.
 #[inline(always)]
-pub(crate) unsafe fn tile<V: Vector, const R: usize, const N: usize>(t: &MatmulTile) {
+pub(crate) unsafe fn tile<V: Vector, const R: usize, const N: usize, const PACKED: bool>(
+    t: &MatmulTile,
+) {
     let mut sums = [[V::zero(); N]; R];
     for k in 0..t.depth {
         let mut b = [V::zero(); N];
         for n in 0..N {
             b[n] = V::load(t.panel.add(k * COLUMNS + n * LANES));
         }
-        let a = t.a.add(k * t.a_depth);
+        let a = t.a.add(k * if PACKED { R } else { t.a_depth });
         for r in 0..R {
-            let x = V::splat(*a.add(r * t.a_row));
+            let x = V::splat(*a.add(r * if PACKED { 1 } else { t.a_row }));
             for n in 0..N {
                 sums[r][n] = x.mul_add(b[n], sums[r][n]);
             }
@@ -217,11 +221,11 @@ impl Part {
         c: *mut f32,
         c_row: usize,
     ) {
-        let most = kernels.matmul_rows;
-        let far = a.strides[1] >= FAR;
+        let (most, strides) = (kernels.matmul_rows, a.strides);
+        let packs = a.strides[1] >= FAR || self.columns >= WIDE;
         let deepest = self.depth.len().min(DEPTH);
         let mut panels = Buffer::new(deepest * self.columns.next_multiple_of(COLUMNS));
-        let mut packed = Buffer::new(if far { deepest * self.rows } else { 0 });
+        let mut packed = Buffer::new(if packs { deepest * self.rows } else { 0 });
         let mut start = self.depth.start;
         while start < self.depth.end {
             let depth = deepest.min(self.depth.end - start);
@@ -237,35 +241,37 @@ impl Part {
                 );
             }
             let from = a.n_at(self.n, 0, start);
-            let (a, a_row, a_depth) = if far {
-                let to = packed.as_mut_slice();
-                for r in 0..self.rows {
-                    let row = &a.numbers[from + r * a.strides[1]..];
+            if packs {
+                let mut to = packed.as_mut_slice().iter_mut();
+                for (row, height, _) in heights(self.rows, most) {
                     for k in 0..depth {
-                        to[k * self.rows + r] = row[k * a.strides[2]];
+                        let column = &a.numbers[from + row * a.strides[1] + k * a.strides[2]..];
+                        for (to, x) in to
+                            .by_ref()
+                            .zip(column.iter().step_by(a.strides[1]).take(height))
+                        {
+                            *to = *x;
+                        }
                     }
                 }
-                (packed.as_ptr(), 1, self.rows)
-            } else {
-                (a.numbers.as_ptr().add(from), a.strides[1], a.strides[2])
-            };
+            }
             for (i, first) in (0..self.columns).step_by(COLUMNS).enumerate() {
                 let columns = COLUMNS.min(self.columns - first);
                 let vectors = columns.div_ceil(LANES);
-                let mut row = 0;
-                while row < self.rows {
-                    let left = self.rows - row;
-                    let (height, kind) = if left >= most {
-                        (most, 0)
-                    } else if left >= 4 {
-                        (4, 1)
+                for (row, _, kind) in heights(self.rows, most) {
+                    let (tiles, a) = if packs {
+                        (
+                            &kernels.packed_matmul_tiles,
+                            packed.as_ptr().add(row * depth),
+                        )
                     } else {
-                        (1, 2)
+                        let from = from + row * a.strides[1];
+                        (&kernels.matmul_tiles, a.numbers.as_ptr().add(from))
                     };
-                    (kernels.matmul_tiles[vectors - 1][kind])(&MatmulTile {
-                        a: a.add(row * a_row),
-                        a_row,
-                        a_depth,
+                    (tiles[vectors - 1][kind])(&MatmulTile {
+                        a,
+                        a_row: strides[1],
+                        a_depth: strides[2],
                         panel: panels.as_ptr().add(i * depth * COLUMNS),
                         depth,
                         c: c.add(row * c_row + first),
@@ -273,12 +279,27 @@ impl Part {
                         columns,
                         add: start > self.depth.start,
                     });
-                    row += height;
                 }
             }
             start += depth;
         }
     }
+}
+
+/// Rows in tiles: first row, height, and which of the tiles it is: the most rows while they last, then four, then one.
+fn heights(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    let mut row = 0;
+    std::iter::from_fn(move || {
+        let left = rows - row;
+        let (height, kind) = match left {
+            0 => return None,
+            _ if left >= most => (most, 0),
+            4.. => (4, 1),
+            _ => (1, 2),
+        };
+        row += height;
+        Some((row - height, height, kind))
+    })
 }
 
 impl Matrix<'_> {

@@ -11,7 +11,12 @@ use crate::school::{MAPS, school, tracked};
 /// The sum over the three stages.
 fn stages(pass: &Pass, loss: impl Fn(usize, Tensor<4>, Tensor<4>) -> Tensor<1>) -> Tensor<1> {
     let (student, teacher) = (pass.student().maps, pass.teacher().maps);
-    let pairs = student.into_iter().zip(teacher).enumerate();
+    let only = crate::school::env("STAGE", 9.0) as usize;
+    let pairs = student
+        .into_iter()
+        .zip(teacher)
+        .enumerate()
+        .filter(|(i, _)| only == 9 || only == *i);
     sum(pairs.map(|(i, (s, t))| loss(i, s, t)).collect())
 }
 
@@ -93,13 +98,14 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
             Lesson::with_parts(
                 "ft",
                 || {
-                    let [channels, ..] = MAPS[2];
+                    let [channels, ..] = MAPS[crate::school::env("FTS", 2.0) as usize];
                     TranslatorConfig::new(channels, channels)
                         .init(&tracked())
                         .unwrap()
                 },
                 move |translator, pass| {
-                    let ([.., s], [.., t]) = (pass.student().maps, pass.teacher().maps);
+                    let i = crate::school::env("FTS", 2.0) as usize;
+                    let (s, t) = (pass.student().maps[i].clone(), pass.teacher().maps[i].clone());
                     ft.forward(translator.forward(s), school().paraphraser.forward(t))
                 },
             )

@@ -25,30 +25,21 @@ pub(crate) struct Pass<'a> {
     pub(crate) batch: &'a Batch,
     pub(crate) step: usize,
     students: &'a [Classifier],
-    learning: bool,
     seen: OnceCell<Vec<Seen>>,
 }
 
 impl<'a> Pass<'a> {
-    pub(crate) fn new(
-        students: &'a [Classifier],
-        batch: &'a Batch,
-        step: usize,
-        learning: bool,
-    ) -> Self {
+    pub(crate) fn new(students: &'a [Classifier], batch: &'a Batch, step: usize) -> Self {
         Self {
             batch,
             step,
             students,
-            learning,
             seen: OnceCell::new(),
         }
     }
 
-    /// Always with the statistics of the batch; without history where the students do not learn.
     pub(crate) fn see(&self, student: usize, images: &Tensor<4>) -> Seen {
-        let seen = see(&self.students[student], Tensor::from_inner(images.clone()));
-        if self.learning { seen } else { constant(seen) }
+        see(&self.students[student], Tensor::from_inner(images.clone()))
     }
 
     pub(crate) fn all(&self) -> &[Seen] {
@@ -60,6 +51,14 @@ impl<'a> Pass<'a> {
     }
 
     pub(crate) fn student(&self) -> Seen {
+        if std::env::var("IDEAL").is_ok() {
+            let t = self.batch.teacher.clone();
+            return Seen {
+                logits: Tensor::from_inner(t.logits),
+                maps: t.maps.map(Tensor::from_inner),
+                embedding: Tensor::from_inner(t.embedding),
+            };
+        }
         self.all()[0].clone()
     }
 
@@ -90,15 +89,6 @@ impl<'a> Pass<'a> {
 
 pub(crate) fn sum(losses: Vec<Tensor<1>>) -> Tensor<1> {
     Tensor::cat(losses, 0).sum()
-}
-
-/// Without history, still on a device with autodiff.
-fn constant(seen: Seen) -> Seen {
-    Seen {
-        logits: Tensor::from_inner(seen.logits.inner()),
-        maps: seen.maps.map(|map| Tensor::from_inner(map.inner())),
-        embedding: Tensor::from_inner(seen.embedding.inner()),
-    }
 }
 
 pub(crate) fn number(x: Tensor<1>) -> f64 {
@@ -199,10 +189,18 @@ impl<P: Module> Lesson<P> {
         let mut optimizer = optimizer();
         for (step, batch) in batches.iter().cycle().take(steps).enumerate() {
             let (students, parts) = &mut all;
-            let pass = Pass::new(students, batch, step, true);
-            let loss = (self.loss)(parts, &pass).mul_scalar(self.weight);
+            let pass = Pass::new(students, batch, step);
+            let loss = (self.loss)(parts, &pass).mul_scalar(
+                self.weight
+                    * if self.name == "ce" {
+                        1.0
+                    } else {
+                        crate::school::env("W", 1.0)
+                    },
+            );
             let gradients = GradientsParams::from_grads(loss.backward(), &all);
-            all = optimizer.step(rate, all, gradients);
+            let left = 1.0 - step as f64 / steps as f64;
+            all = optimizer.step(rate * left, all, gradients);
         }
         all
     }
@@ -212,19 +210,25 @@ impl<P: Module> Lesson<P> {
         let mut parts = (self.parts)();
         let mut optimizer = optimizer();
         for (step, batch) in school().train.iter().cycle().take(steps()).enumerate() {
-            let pass = Pass::new(students, batch, step, false);
-            let loss = (self.loss)(&mut parts, &pass).mul_scalar(self.weight);
+            let pass = Pass::new(students, batch, step);
+            let loss = (self.loss)(&mut parts, &pass)
+                .mul_scalar(self.weight * crate::school::env("W", 1.0));
             let gradients = GradientsParams::from_grads(loss.backward(), &parts);
-            parts = optimizer.step(rate(), parts, gradients);
+            let left = 1.0 - step as f64 / steps() as f64;
+            parts = optimizer.step(rate() * left, parts, gradients);
         }
         parts
     }
 
     fn held_out(&self, students: &[Classifier], mut parts: P) -> f64 {
         let judge = self.judge.as_ref().unwrap_or(&self.loss);
-        let batches = &school().held_out;
+        let batches = if std::env::var("JUDGE").is_ok() {
+            &school().train[..5]
+        } else {
+            &school().held_out
+        };
         let values = batches.iter().map(|batch| {
-            let pass = Pass::new(students, batch, steps() - 1, false);
+            let pass = Pass::new(students, batch, steps() - 1);
             number(judge(&mut parts, &pass))
         });
         values.sum::<f64>() / batches.len() as f64
@@ -249,8 +253,22 @@ impl<P: Module> Taught for Lesson<P> {
 
     fn compare(&self, seed: u64) -> Row {
         let control = &control(seed)[..self.peers];
-        let (taught, parts) =
-            self.teach(students(seed, self.peers), &school().train, steps(), rate());
+        let cont = std::env::var("CONT").is_ok();
+        let start = || -> Vec<Classifier> {
+            if cont {
+                control.iter().map(|c| c.valid().train().set_require_grad(true)).collect()
+            } else {
+                students(seed, self.peers)
+            }
+        };
+        let (taught, parts) = self.teach(start(), &school().train, steps(), rate());
+        let control2;
+        let control = if cont {
+            control2 = ce().teach(start(), &school().train, steps(), rate()).0.no_grad();
+            &control2[..]
+        } else {
+            control
+        };
         let has_parts = (self.parts)().num_params() > 0;
         let of_control = if has_parts {
             self.teach_parts(control)
@@ -258,9 +276,12 @@ impl<P: Module> Taught for Lesson<P> {
             (self.parts)()
         };
         Row {
-            untrained: self.held_out(&students(seed, self.peers), (self.parts)()),
-            control: self.held_out(control, of_control),
-            student: self.held_out(&taught, parts),
+            untrained: self.held_out(
+                &students(seed, self.peers).no_grad(),
+                (self.parts)().no_grad(),
+            ),
+            control: self.held_out(control, of_control.no_grad()),
+            student: self.held_out(&taught.no_grad(), parts.no_grad()),
         }
     }
 }
@@ -270,6 +291,8 @@ pub(crate) fn control(seed: u64) -> &'static [Classifier] {
     static CONTROLS: [OnceLock<Vec<Classifier>>; SEEDS.len()] = [const { OnceLock::new() }; 3];
     CONTROLS[seed as usize - 1].get_or_init(|| {
         let peers = students(seed, PEERS);
-        ce().teach(peers, &school().train, steps(), rate()).0
+        ce().teach(peers, &school().train, steps(), rate())
+            .0
+            .no_grad()
     })
 }

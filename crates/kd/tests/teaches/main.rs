@@ -13,7 +13,7 @@ use lesson::{Rival, SEEDS, Taught};
 
 fn check(lessons: Vec<Box<dyn Taught>>) {
     for lesson in lessons {
-        if std::env::var("ONLY").is_ok_and(|o| !lesson.name().contains(&o)) {
+        if std::env::var("ONLY").is_ok_and(|o| !format!("{}.", lesson.name()).contains(&o)) {
             continue;
         }
         for seed in SEEDS {

@@ -33,28 +33,29 @@ fn graph(seen: Seen) -> Graph {
 }
 
 /// Of the training set; as many of the held-out images in proportion.
-const NEGATIVES: usize = 160;
+fn negs() -> usize { crate::school::env("NEG", 160.0) as usize }
 
 fn crd_config(contrast: CrdContrast, samples: usize) -> CrdLossConfig {
-    CrdLossConfig::new(WIDTH, WIDTH, samples).with_contrast(contrast)
+    CrdLossConfig::new(WIDTH, WIDTH, samples).with_contrast(contrast).with_temperature(crate::school::env("TEMP", 0.07))
 }
 
 fn sampler(samples: usize, count: usize) -> NegativeSampler {
     let labels: Vec<usize> = (0..samples).map(|id| id % CLASSES).collect();
-    NegativeSampler::new(&labels, count, 0).unwrap()
+    if std::env::var("ANY").is_ok() {
+        NegativeSampler::any_other(samples, count, 0).unwrap()
+    } else {
+        NegativeSampler::new(&labels, count, 0).unwrap()
+    }
 }
 
 fn crd(name: &'static str, contrast: CrdContrast) -> Lesson<CrdLoss> {
-    let negatives = sampler(IMAGES, NEGATIVES);
+    let negatives = sampler(IMAGES, negs());
     Lesson::with_parts(
         name,
         move || crd_config(contrast, IMAGES).init(&tracked()).unwrap(),
         move |crd, pass| {
             let ids = &pass.batch.ids;
-            let negatives = negatives
-                .clone()
-                .draw(pass.step as u64, ids, &plain())
-                .unwrap();
+            let negatives = negatives.clone().draw(pass.step as u64, ids).unwrap();
             let [s, t] = embeddings(pass);
             let output = crd.forward(s, t, ids, &negatives).unwrap();
             *crd = crd.clone().remember(output.update);
@@ -140,10 +141,14 @@ fn held_out(crd: &mut CrdLoss, contrast: CrdContrast, pass: &Pass) -> Tensor<1> 
     judge.bank_t = small.bank_t;
     let ids: Vec<usize> = (0..count).collect();
     let labels: Vec<usize> = pass.batch.labels.iter().map(|&l| l as usize).collect();
-    let negatives = NegativeSampler::new(&labels, NEGATIVES * count / IMAGES, 0)
-        .unwrap()
-        .draw(0, &ids, &plain())
-        .unwrap();
+    let negatives = if std::env::var("ANY").is_ok() {
+        NegativeSampler::any_other(count, negs() * count / IMAGES, 0)
+    } else {
+        NegativeSampler::new(&labels, negs() * count / IMAGES, 0)
+    }
+    .unwrap()
+    .draw(0, &ids)
+    .unwrap();
     let output = judge
         .forward(s.clone(), t.clone(), &ids, &negatives)
         .unwrap();

@@ -145,13 +145,13 @@ pub(crate) fn ce() -> Lesson<Vec<Linear>> {
 fn paraphraser(train: &[Batch]) -> Paraphraser {
     let lesson = Lesson::with_parts(
         "paraphraser",
-        || ParaphraserConfig::new(WIDTH).init(&tracked()).unwrap(),
+        || ParaphraserConfig::new(MAPS[env("FTS", 2.0) as usize][0]).init(&tracked()).unwrap(),
         |paraphraser, pass: &Pass| {
-            let map = pass.batch.teacher.maps[2].clone();
+            let map = pass.batch.teacher.maps[env("FTS", 2.0) as usize].clone();
             paraphraser.reconstruction_loss(Tensor::from_inner(map))
         },
     );
-    let (_, paraphraser) = lesson.teach(Vec::new(), train, PARAPHRASER_STEPS, 0.1);
+    let (_, paraphraser) = lesson.teach(Vec::new(), train, PARAPHRASER_STEPS, 0.01);
     paraphraser.valid()
 }
 
