@@ -242,16 +242,14 @@ impl Part {
             }
             let from = a.n_at(self.n, 0, start);
             if packs {
-                let mut to = packed.as_mut_slice().iter_mut();
+                let (to, mut at) = (packed.as_mut_slice(), 0);
                 for (row, height, _) in heights(self.rows, most) {
                     for k in 0..depth {
-                        let column = &a.numbers[from + row * a.strides[1] + k * a.strides[2]..];
-                        for (to, x) in to
-                            .by_ref()
-                            .zip(column.iter().step_by(a.strides[1]).take(height))
-                        {
-                            *to = *x;
+                        let column = from + row * strides[1] + k * strides[2];
+                        for r in 0..height {
+                            to[at + r] = a.numbers[column + r * strides[1]];
                         }
+                        at += height;
                     }
                 }
             }
