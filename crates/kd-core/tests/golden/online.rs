@@ -58,8 +58,14 @@ fn weights(case: &Case, classes: usize) -> Vec<f64> {
     let [images, _] = logits[0].dims();
     // In two batches, of different sizes.
     for (from, to) in [(0, 13), (13, images)] {
-        let part: Vec<_> = logits.iter().map(|z| z.clone().slice([from..to])).collect();
-        errors.update(&part, case.labels(images, classes).slice([from..to]));
+        let part: Vec<_> = logits
+            .iter()
+            .map(|z| z.clone().narrow(0, from, to - from))
+            .collect();
+        errors.update(
+            &part,
+            case.labels(images, classes).narrow(0, from, to - from),
+        );
     }
     errors.weights().unwrap()
 }

@@ -4,7 +4,7 @@ use kd::losses::*;
 use kd::prelude::*;
 
 use crate::lesson::{Lesson, Pass, Taught};
-use crate::school::{CLASSES, HELD_OUT, IMAGES, Seen, WIDTH, plain, tracked};
+use crate::school::{CLASSES, HELD_OUT, IMAGES, Seen, WIDTH, tracked};
 
 fn embeddings(pass: &Pass) -> [Tensor<2>; 2] {
     [pass.student().embedding, pass.teacher().embedding]
@@ -32,24 +32,20 @@ fn graph(seen: Seen) -> Graph {
     }
 }
 
-/// Of the training set; as many of the held-out images in proportion.
-fn negs() -> usize { crate::school::env("NEG", 160.0) as usize }
+/// Of an image of the training set; of the held-out images in proportion.
+const NEGATIVES: usize = 160;
 
 fn crd_config(contrast: CrdContrast, samples: usize) -> CrdLossConfig {
-    CrdLossConfig::new(WIDTH, WIDTH, samples).with_contrast(contrast).with_temperature(crate::school::env("TEMP", 0.07))
+    CrdLossConfig::new(WIDTH, WIDTH, samples).with_contrast(contrast)
 }
 
 fn sampler(samples: usize, count: usize) -> NegativeSampler {
     let labels: Vec<usize> = (0..samples).map(|id| id % CLASSES).collect();
-    if std::env::var("ANY").is_ok() {
-        NegativeSampler::any_other(samples, count, 0).unwrap()
-    } else {
-        NegativeSampler::new(&labels, count, 0).unwrap()
-    }
+    NegativeSampler::new(&labels, count, 0).unwrap()
 }
 
 fn crd(name: &'static str, contrast: CrdContrast) -> Lesson<CrdLoss> {
-    let negatives = sampler(IMAGES, negs());
+    let negatives = sampler(IMAGES, NEGATIVES);
     Lesson::with_parts(
         name,
         move || crd_config(contrast, IMAGES).init(&tracked()).unwrap(),
@@ -81,7 +77,12 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
             .weight(1000.0)
             .beside(3000.0),
         ),
-        Box::new(cc("cc", CcKernel::Consecutive).weight(0.02).beside(0.02)),
+        Box::new(
+            cc("cc", CcKernel::Consecutive)
+                .weight(0.02)
+                .beside(0.02)
+                .against_untrained(),
+        ),
         Box::new(cc("cc_gaussian", gaussian).weight(10.0).beside(0.02)),
         Box::new(
             Lesson::new("pkt", |pass| {
@@ -102,24 +103,30 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
             Lesson::new("irg", move |pass| {
                 irg.forward(graph(pass.student()), graph(pass.teacher()))
             })
+            .weight(5.0)
             .beside(1.0),
         ),
         Box::new(
             crd("crd", CrdContrast::Nce)
+                .weight(0.2)
                 .beside(0.8)
+                .against_untrained()
+                .by_a_tenth()
                 .judged(|crd, pass| held_out(crd, CrdContrast::Nce, pass)),
         ),
         Box::new(
             crd("crd_info_nce", CrdContrast::InfoNce)
+                .weight(0.2)
                 .beside(0.8)
+                .against_untrained()
+                .by_a_tenth()
                 .judged(|crd, pass| held_out(crd, CrdContrast::InfoNce, pass)),
         ),
     ]
 }
 
-/// The layers before banks that hold the held-out images.
+/// The trained layers with banks of the held-out images of a batch, which a first pass fills.
 fn held_out(crd: &mut CrdLoss, contrast: CrdContrast, pass: &Pass) -> Tensor<1> {
-    // Draft: within the batch alone.
     let [s, t] = embeddings(pass);
     let count = pass.batch.ids.len();
     let mut judge = crd_config(contrast, HELD_OUT)
@@ -141,14 +148,10 @@ fn held_out(crd: &mut CrdLoss, contrast: CrdContrast, pass: &Pass) -> Tensor<1> 
     judge.bank_t = small.bank_t;
     let ids: Vec<usize> = (0..count).collect();
     let labels: Vec<usize> = pass.batch.labels.iter().map(|&l| l as usize).collect();
-    let negatives = if std::env::var("ANY").is_ok() {
-        NegativeSampler::any_other(count, negs() * count / IMAGES, 0)
-    } else {
-        NegativeSampler::new(&labels, negs() * count / IMAGES, 0)
-    }
-    .unwrap()
-    .draw(0, &ids)
-    .unwrap();
+    let negatives = NegativeSampler::new(&labels, NEGATIVES * count / IMAGES, 0)
+        .unwrap()
+        .draw(0, &ids)
+        .unwrap();
     let output = judge
         .forward(s.clone(), t.clone(), &ids, &negatives)
         .unwrap();

@@ -1,6 +1,5 @@
 //! Losses of feature maps.
 
-use burn::module::Module;
 use burn::tensor::TensorData;
 use kd::losses::*;
 use kd::prelude::*;
@@ -11,12 +10,7 @@ use crate::school::{MAPS, school, tracked};
 /// The sum over the three stages.
 fn stages(pass: &Pass, loss: impl Fn(usize, Tensor<4>, Tensor<4>) -> Tensor<1>) -> Tensor<1> {
     let (student, teacher) = (pass.student().maps, pass.teacher().maps);
-    let only = crate::school::env("STAGE", 9.0) as usize;
-    let pairs = student
-        .into_iter()
-        .zip(teacher)
-        .enumerate()
-        .filter(|(i, _)| only == 9 || only == *i);
+    let pairs = student.into_iter().zip(teacher).enumerate();
     sum(pairs.map(|(i, (s, t))| loss(i, s, t)).collect())
 }
 
@@ -70,8 +64,10 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
             Lesson::with_parts("vid", vids, |vids, pass| {
                 stages(pass, |i, s, t| vids[i].forward(s, t))
             })
+            .weight(4.0)
             .judged(|vids, pass| stages(pass, |i, s, t| unexplained(&vids[i], s, t)))
-            .beside(1.0),
+            .beside(1.0)
+            .against_untrained(),
         ),
         Box::new(
             Lesson::new("nst", |pass| stages(pass, |_, s, t| NstLoss.forward(s, t)))
@@ -92,25 +88,26 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
                 stages(pass, |i, s, t| ab.forward(hints[i].forward(s), t))
             })
             .weight(0.1)
-            .beside(1.0),
+            .beside(1.0)
+            .against_untrained(),
         ),
         Box::new(
             Lesson::with_parts(
                 "ft",
                 || {
-                    let [channels, ..] = MAPS[crate::school::env("FTS", 2.0) as usize];
+                    let [channels, ..] = MAPS[2];
                     TranslatorConfig::new(channels, channels)
                         .init(&tracked())
                         .unwrap()
                 },
                 move |translator, pass| {
-                    let i = crate::school::env("FTS", 2.0) as usize;
-                    let (s, t) = (pass.student().maps[i].clone(), pass.teacher().maps[i].clone());
+                    let ([.., s], [.., t]) = (pass.student().maps, pass.teacher().maps);
                     ft.forward(translator.forward(s), school().paraphraser.forward(t))
                 },
             )
             .weight(200.0)
-            .beside(200.0),
+            .beside(200.0)
+            .against_untrained(),
         ),
     ]
 }

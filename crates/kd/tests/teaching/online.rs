@@ -1,7 +1,6 @@
 //! Losses of peers.
 
 use kd::losses::*;
-use kd::prelude::*;
 
 use crate::lesson::{Lesson, Taught, sum};
 use crate::school::{CLASSES, WIDTH, tracked};
@@ -80,20 +79,6 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
             .judged(|one, pass| {
                 let shared = pass.student().embedding;
                 sum(one.forward(shared, &pass.logits(), pass.labels()).branches)
-            })
-            .peers()
-            .beside(1.0),
-        ),
-        Box::new(
-            Lesson::with_parts("one_ensemble", one, |one, pass| {
-                let shared = pass.student().embedding;
-                let terms = one.forward(shared, &pass.logits(), pass.labels());
-                terms.ensemble + sum(terms.branches)
-            })
-            .judged(|one, pass| {
-                let shared = pass.student().embedding;
-                let terms = one.forward(shared, &pass.logits(), pass.labels());
-                terms.ensemble
             })
             .peers()
             .beside(1.0),

@@ -18,13 +18,11 @@ fn lesson(
 pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
     let kd = KdLossConfig::new().init().unwrap();
     let kl = KlLossConfig::new().init().unwrap();
-    let smoothing = LabelSmoothingLossConfig::new();
     let dkd = DkdLossConfig::new().init().unwrap();
     let dist = DistLossConfig::new().init().unwrap();
     let js = JsLossConfig::new().init().unwrap();
     let reverse = ReverseKlLossConfig::new().init().unwrap();
     let mse = LogitMseLossConfig::new().init();
-    let _ = smoothing;
     vec![
         Box::new(lesson("kd", move |s, t, y| kd.forward(s, t, y))),
         Box::new(lesson("kl", move |s, t, _| kl.forward(s, t)).beside(1.0)),
@@ -35,11 +33,20 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
             .judged(|_, pass| {
                 let (s, t) = (pass.student().logits, pass.teacher().logits);
                 divergence::kl(t, s, 1.0).mean()
-            }),
+            })
+            .against_untrained(),
         ),
         Box::new(lesson("dkd", move |s, t, y| dkd.forward(s, t, y)).beside(1.0)),
-        Box::new(lesson("dist", move |s, t, _| dist.forward(s, t)).beside(1.0)),
-        Box::new(lesson("js", move |s, t, _| js.forward(s, t)).beside(1.0)),
+        Box::new(
+            lesson("dist", move |s, t, _| dist.forward(s, t))
+                .weight(5.0)
+                .beside(1.0),
+        ),
+        Box::new(
+            lesson("js", move |s, t, _| js.forward(s, t))
+                .weight(5.0)
+                .beside(1.0),
+        ),
         Box::new(lesson("reverse_kl", move |s, t, _| reverse.forward(s, t)).beside(1.0)),
         Box::new(lesson("mse_logits", move |s, t, _| mse.forward(s, t)).beside(1.0)),
     ]

@@ -20,10 +20,10 @@ pub(crate) const HELD_OUT: usize = 320;
 pub(crate) const MAPS: [[usize; 3]; 3] = [[16, 16, 16], [32, 8, 8], [64, 4, 4]];
 pub(crate) const WIDTH: usize = 64;
 
-pub(crate) fn env(name: &str, default: f64) -> f64 {
-    std::env::var(name).map_or(default, |v| v.parse().unwrap())
-}
+/// Pictures are shown at half their size.
+const SIDE: usize = 16;
 
+const TEACHER_STEPS: usize = 100;
 const PARAPHRASER_STEPS: usize = 40;
 
 /// What a network makes of a batch.
@@ -106,35 +106,12 @@ fn teacher() -> Classifier {
         embedding: Tensor::zeros([1, 1], &plain()),
     };
     let batches = batches(
-        &Shapes::render(1, Split::Train, env("TSTEPS", 100.0) as usize * BATCH),
+        &Shapes::render(1, Split::Train, TEACHER_STEPS * BATCH),
         unseen,
     );
     let network = vec![network(Architecture::ResNet14, 0)];
-    let (mut teachers, _) = ce().teach(network, &batches, env("TSTEPS", 100.0) as usize, 0.1);
-    let teacher = teachers.remove(0).valid();
-    let set = Shapes::render(0, Split::Test, HELD_OUT);
-    let mut sums = [0.0; 3];
-    for b in self::batches(&set, |x| see(&teacher, x)) {
-        let z = b.teacher.logits;
-        let y = Tensor::<1, Int>::from_ints(&b.labels[..], &plain());
-        let right = z
-            .clone()
-            .argmax(1)
-            .reshape([b.ids.len()])
-            .equal(y.clone())
-            .float()
-            .sum();
-        use kd::losses::divergence as d;
-        for (s, v) in sums.iter_mut().zip([
-            right,
-            d::entropy(z.clone(), 1.0).sum(),
-            d::cross_entropy(z, y).sum(),
-        ]) {
-            *s += crate::lesson::number(v) / HELD_OUT as f64;
-        }
-    }
-    println!("teacher: accuracy, entropy, ce {sums:?}");
-    teacher
+    let (mut teachers, _) = ce().teach(network, &batches, TEACHER_STEPS, 0.1);
+    teachers.remove(0).valid()
 }
 
 /// Cross-entropy with the labels, summed over the students.
@@ -145,9 +122,9 @@ pub(crate) fn ce() -> Lesson<Vec<Linear>> {
 fn paraphraser(train: &[Batch]) -> Paraphraser {
     let lesson = Lesson::with_parts(
         "paraphraser",
-        || ParaphraserConfig::new(MAPS[env("FTS", 2.0) as usize][0]).init(&tracked()).unwrap(),
+        || ParaphraserConfig::new(MAPS[2][0]).init(&tracked()).unwrap(),
         |paraphraser, pass: &Pass| {
-            let map = pass.batch.teacher.maps[env("FTS", 2.0) as usize].clone();
+            let [.., map] = pass.batch.teacher.maps.clone();
             paraphraser.reconstruction_loss(Tensor::from_inner(map))
         },
     );
@@ -179,6 +156,5 @@ fn pixels(set: &ImageSet, ids: &[usize]) -> Tensor<4> {
     let values: Vec<f32> = bytes.map(|&byte| f32::from(byte) / 255.0).collect();
     let shape = [ids.len(), channels, height, width];
     let full = Tensor::from_data(TensorData::new(values, shape), &plain());
-    let side = env("SIDE", 16.0) as usize;
-    burn::tensor::module::adaptive_avg_pool2d(full, [side, side])
+    burn::tensor::module::adaptive_avg_pool2d(full, [SIDE; 2])
 }

@@ -3,7 +3,7 @@
 use kd::losses::*;
 use kd::prelude::*;
 
-use crate::lesson::{Lesson, Taught, steps};
+use crate::lesson::{Lesson, STEPS, Taught};
 use crate::school::{CLASSES, HELD_OUT, IMAGES, tracked};
 
 fn entropy(p: Tensor<2>) -> Tensor<1> {
@@ -26,11 +26,21 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
                 smoothing
                     .forward(pass.student().logits, pass.labels())
                     .sub_scalar(floor)
-            }),
+            })
+            .against_untrained(),
         ),
-        Box::new(Lesson::new("tf_kd_self", move |pass| {
-            selfs.forward(pass.student().logits, pass.teacher().logits, pass.labels())
-        })),
+        // Judged by the divergence alone: a tenth of the cross-entropy is its floor.
+        Box::new(
+            Lesson::new("tf_kd_self", move |pass| {
+                selfs.forward(pass.student().logits, pass.teacher().logits, pass.labels())
+            })
+            .weight(5.0)
+            .judged(|_, pass| {
+                let (s, t) = (pass.student().logits, pass.teacher().logits);
+                divergence::kl(t, s, 20.0).mean()
+            })
+            .against_untrained(),
+        ),
         Box::new(
             Lesson::new("tf_kd_virtual", move |pass| {
                 virt.forward(pass.student().logits, pass.labels())
@@ -44,12 +54,8 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
                 virt.forward(z, y) - entropy(q) * 1.9 + entropy(u)
             }),
         ),
-        Box::new(Lesson::new("cs_kd", move |pass| {
-            let partner = pass.see(0, &pass.batch.partners).logits;
-            cs.forward(pass.student().logits, partner, pass.labels())
-        })),
         Box::new(
-            Lesson::new("cs_kd_kl", move |pass| {
+            Lesson::new("cs_kd", move |pass| {
                 let partner = pass.see(0, &pass.batch.partners).logits;
                 cs.forward(pass.student().logits, partner, pass.labels())
             })
@@ -63,7 +69,7 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
                 "ps_kd",
                 || PsKdConfig::new(IMAGES, CLASSES).init(&tracked()).unwrap(),
                 |memory, pass| {
-                    let progress = (pass.step + 1) as f64 / steps() as f64;
+                    let progress = (pass.step + 1) as f64 / STEPS as f64;
                     let output = memory
                         .forward(
                             pass.student().logits,
@@ -88,21 +94,11 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
                 let p = divergence::softmax(pass.student().logits, 1.0);
                 let t = pass.labels().one_hot::<2>(CLASSES).float() * 0.2 + p * 0.8;
                 step(&memory).loss - entropy(t)
-            }),
+            })
+            .against_untrained(),
         ),
-        Box::new(Lesson::new("ddgsd", move |pass| {
-            let view = |images| {
-                let seen = pass.see(0, &images);
-                DistortedView {
-                    logits: seen.logits,
-                    features: seen.embedding,
-                }
-            };
-            let images = pass.batch.images.clone();
-            ddgsd.forward(view(images.clone()), view(images.flip([3])), pass.labels())
-        })),
         Box::new(
-            Lesson::new("ddgsd_kl", move |pass| {
+            Lesson::new("ddgsd", move |pass| {
                 let view = |images| {
                     let seen = pass.see(0, &images);
                     DistortedView {

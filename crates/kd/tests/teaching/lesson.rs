@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::sync::OnceLock;
 
+use burn::module::{ModuleVisitor, Param};
 use burn::nn::Linear;
 use burn::optim::GradientsParams;
 use kd::losses::divergence;
@@ -11,12 +12,9 @@ use kd::prelude::*;
 use crate::school::{Batch, Seen, ce, optimizer, school, see, students, tracked};
 
 pub(crate) const SEEDS: [u64; 3] = [1, 2, 3];
-pub(crate) fn steps() -> usize {
-    crate::school::env("STEPS", 100.0) as usize
-}
-pub(crate) fn rate() -> f64 {
-    crate::school::env("RATE", 0.05)
-}
+pub(crate) const STEPS: usize = 100;
+/// The learning rate at the start; it falls to 0 in proportion to the steps.
+const RATE: f64 = 0.05;
 /// As many as any loss needs.
 const PEERS: usize = 2;
 
@@ -51,14 +49,6 @@ impl<'a> Pass<'a> {
     }
 
     pub(crate) fn student(&self) -> Seen {
-        if std::env::var("IDEAL").is_ok() {
-            let t = self.batch.teacher.clone();
-            return Seen {
-                logits: Tensor::from_inner(t.logits),
-                maps: t.maps.map(Tensor::from_inner),
-                embedding: Tensor::from_inner(t.embedding),
-            };
-        }
         self.all()[0].clone()
     }
 
@@ -110,6 +100,7 @@ type Loss<P> = Box<dyn Fn(&mut P, &Pass) -> Tensor<1>>;
 pub(crate) struct Lesson<P> {
     pub(crate) name: &'static str,
     pub(crate) rival: Rival,
+    pub(crate) share: f64,
     peers: usize,
     weight: f64,
     /// Weight beside the cross-entropy; without one the loss has its own.
@@ -142,6 +133,7 @@ impl<P: Module> Lesson<P> {
         Self {
             name,
             rival: Rival::Control,
+            share: 0.7,
             peers: 1,
             weight: 1.0,
             beside: None,
@@ -172,6 +164,34 @@ impl<P: Module> Lesson<P> {
         self
     }
 
+    /// Trained as the papers train: cross-entropy, and the loss with its published weight, at a rate of 0.1. The last value of the
+    /// loss, and the largest of any parameter.
+    fn beside_cross_entropy(&self) -> (f64, f64) {
+        const SOME: usize = 20;
+        let mut all = (students(7, self.peers), (self.parts)());
+        let (mut optimizer, mut last) = (optimizer(), 0.0);
+        for (step, batch) in school().train.iter().cycle().take(SOME).enumerate() {
+            let (students, parts) = &mut all;
+            let pass = Pass::new(students, batch, step);
+            let own = (self.loss)(parts, &pass);
+            last = number(own.clone().inner());
+            let loss = match self.beside {
+                Some(weight) => own.mul_scalar(weight) + pass.cross_entropy(),
+                None => own,
+            };
+            let gradients = GradientsParams::from_grads(loss.backward(), &all);
+            all = optimizer.step(0.1, all, gradients);
+        }
+        let mut largest = Largest(0.0);
+        all.visit(&mut largest);
+        (last, largest.0)
+    }
+
+    pub(crate) fn by_a_tenth(mut self) -> Self {
+        self.share = 0.9;
+        self
+    }
+
     /// What is compared, where it is not the loss itself.
     pub(crate) fn judged(mut self, judge: impl Fn(&mut P, &Pass) -> Tensor<1> + 'static) -> Self {
         self.judge = Some(Box::new(judge));
@@ -190,14 +210,7 @@ impl<P: Module> Lesson<P> {
         for (step, batch) in batches.iter().cycle().take(steps).enumerate() {
             let (students, parts) = &mut all;
             let pass = Pass::new(students, batch, step);
-            let loss = (self.loss)(parts, &pass).mul_scalar(
-                self.weight
-                    * if self.name == "ce" {
-                        1.0
-                    } else {
-                        crate::school::env("W", 1.0)
-                    },
-            );
+            let loss = (self.loss)(parts, &pass).mul_scalar(self.weight);
             let gradients = GradientsParams::from_grads(loss.backward(), &all);
             let left = 1.0 - step as f64 / steps as f64;
             all = optimizer.step(rate * left, all, gradients);
@@ -209,26 +222,24 @@ impl<P: Module> Lesson<P> {
     fn teach_parts(&self, students: &[Classifier]) -> P {
         let mut parts = (self.parts)();
         let mut optimizer = optimizer();
-        for (step, batch) in school().train.iter().cycle().take(steps()).enumerate() {
+        for (step, batch) in school().train.iter().cycle().take(STEPS).enumerate() {
             let pass = Pass::new(students, batch, step);
-            let loss = (self.loss)(&mut parts, &pass)
-                .mul_scalar(self.weight * crate::school::env("W", 1.0));
+            let loss = (self.loss)(&mut parts, &pass).mul_scalar(self.weight);
+            if !loss.is_tracked() {
+                return parts; // A memory, and nothing that learns.
+            }
             let gradients = GradientsParams::from_grads(loss.backward(), &parts);
-            let left = 1.0 - step as f64 / steps() as f64;
-            parts = optimizer.step(rate() * left, parts, gradients);
+            let left = 1.0 - step as f64 / STEPS as f64;
+            parts = optimizer.step(RATE * left, parts, gradients);
         }
         parts
     }
 
     fn held_out(&self, students: &[Classifier], mut parts: P) -> f64 {
         let judge = self.judge.as_ref().unwrap_or(&self.loss);
-        let batches = if std::env::var("JUDGE").is_ok() {
-            &school().train[..5]
-        } else {
-            &school().held_out
-        };
+        let batches = &school().held_out;
         let values = batches.iter().map(|batch| {
-            let pass = Pass::new(students, batch, steps() - 1);
+            let pass = Pass::new(students, batch, STEPS - 1);
             number(judge(&mut parts, &pass))
         });
         values.sum::<f64>() / batches.len() as f64
@@ -239,7 +250,29 @@ impl<P: Module> Lesson<P> {
 pub(crate) trait Taught {
     fn name(&self) -> &'static str;
     fn rival(&self) -> Rival;
+    /// Of the rival's value, what the student's is to be below.
+    fn share(&self) -> f64;
     fn compare(&self, seed: u64) -> Row;
+    fn beside_cross_entropy(&self) -> (f64, f64);
+}
+
+/// The largest number of any parameter, NaN if there is one.
+struct Largest(f64);
+
+impl ModuleVisitor for Largest {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let most = param
+            .val()
+            .without_autodiff()
+            .abs()
+            .max()
+            .into_scalar::<f32>();
+        self.0 = if most.is_nan() {
+            f64::NAN
+        } else {
+            self.0.max(f64::from(most))
+        };
+    }
 }
 
 impl<P: Module> Taught for Lesson<P> {
@@ -251,24 +284,18 @@ impl<P: Module> Taught for Lesson<P> {
         self.rival
     }
 
+    fn share(&self) -> f64 {
+        self.share
+    }
+
+    fn beside_cross_entropy(&self) -> (f64, f64) {
+        Lesson::beside_cross_entropy(self)
+    }
+
     fn compare(&self, seed: u64) -> Row {
         let control = &control(seed)[..self.peers];
-        let cont = std::env::var("CONT").is_ok();
-        let start = || -> Vec<Classifier> {
-            if cont {
-                control.iter().map(|c| c.valid().train().set_require_grad(true)).collect()
-            } else {
-                students(seed, self.peers)
-            }
-        };
-        let (taught, parts) = self.teach(start(), &school().train, steps(), rate());
-        let control2;
-        let control = if cont {
-            control2 = ce().teach(start(), &school().train, steps(), rate()).0.no_grad();
-            &control2[..]
-        } else {
-            control
-        };
+        let start = students(seed, self.peers);
+        let (taught, parts) = self.teach(start, &school().train, STEPS, RATE);
         let has_parts = (self.parts)().num_params() > 0;
         let of_control = if has_parts {
             self.teach_parts(control)
@@ -291,8 +318,6 @@ pub(crate) fn control(seed: u64) -> &'static [Classifier] {
     static CONTROLS: [OnceLock<Vec<Classifier>>; SEEDS.len()] = [const { OnceLock::new() }; 3];
     CONTROLS[seed as usize - 1].get_or_init(|| {
         let peers = students(seed, PEERS);
-        ce().teach(peers, &school().train, steps(), rate())
-            .0
-            .no_grad()
+        ce().teach(peers, &school().train, STEPS, RATE).0.no_grad()
     })
 }
