@@ -14,14 +14,16 @@ fn stages(pass: &Pass, loss: impl Fn(usize, Tensor<4>, Tensor<4>) -> Tensor<1>) 
     sum(pairs.map(|(i, (s, t))| loss(i, s, t)).collect())
 }
 
-fn hints() -> Vec<Hint> {
-    let hint = |map| HintConfig::new(map, map).with_relu(false).init(&tracked());
-    MAPS.map(|map| hint(map).unwrap()).into()
+fn hint() -> Hint {
+    let config = HintConfig::new(MAPS[0], MAPS[0]).with_relu(false);
+    config.init(&tracked()).unwrap()
 }
 
-fn vids() -> Vec<VidLoss> {
-    let vid = |[channels, ..]: [usize; 3]| VidLossConfig::new(channels, channels);
-    MAPS.map(|map| vid(map).init(&tracked()).unwrap()).into()
+fn vid() -> VidLoss {
+    let [channels, ..] = MAPS[0];
+    VidLossConfig::new(channels, channels)
+        .init(&tracked())
+        .unwrap()
 }
 
 /// The loss with its variances at those of the teacher's channels in the batch, without their logarithms: half the share of the
@@ -61,13 +63,16 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
                 .beside(1000.0),
         ),
         Box::new(
-            Lesson::with_parts("vid", vids, |vids, pass| {
-                stages(pass, |i, s, t| vids[i].forward(s, t))
+            Lesson::with_parts("vid", vid, |vid, pass| {
+                let ([s, ..], [t, ..]) = (pass.student().maps, pass.teacher().maps);
+                vid.forward(s, t)
             })
-            .weight(4.0)
-            .judged(|vids, pass| stages(pass, |i, s, t| unexplained(&vids[i], s, t)))
-            .beside(1.0)
-            .against_untrained(),
+            .weight(30.0)
+            .judged(|vid, pass| {
+                let ([s, ..], [t, ..]) = (pass.student().maps, pass.teacher().maps);
+                unexplained(vid, s, t)
+            })
+            .beside(1.0),
         ),
         Box::new(
             Lesson::new("nst", |pass| stages(pass, |_, s, t| NstLoss.forward(s, t)))
@@ -84,12 +89,12 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
             .beside(50.0),
         ),
         Box::new(
-            Lesson::with_parts("ab", hints, move |hints, pass| {
-                stages(pass, |i, s, t| ab.forward(hints[i].forward(s), t))
+            Lesson::with_parts("ab", hint, move |hint, pass| {
+                let ([s, ..], [t, ..]) = (pass.student().maps, pass.teacher().maps);
+                ab.forward(hint.forward(s), t)
             })
-            .weight(0.1)
-            .beside(1.0)
-            .against_untrained(),
+            .weight(0.3)
+            .beside(1.0),
         ),
         Box::new(
             Lesson::with_parts(

@@ -100,7 +100,7 @@ type Loss<P> = Box<dyn Fn(&mut P, &Pass) -> Tensor<1>>;
 pub(crate) struct Lesson<P> {
     pub(crate) name: &'static str,
     pub(crate) rival: Rival,
-    pub(crate) share: f64,
+    steps: usize,
     peers: usize,
     weight: f64,
     /// Weight beside the cross-entropy; without one the loss has its own.
@@ -133,7 +133,7 @@ impl<P: Module> Lesson<P> {
         Self {
             name,
             rival: Rival::Control,
-            share: 0.7,
+            steps: STEPS,
             peers: 1,
             weight: 1.0,
             beside: None,
@@ -159,22 +159,27 @@ impl<P: Module> Lesson<P> {
         self
     }
 
+    pub(crate) fn steps(mut self, steps: usize) -> Self {
+        self.steps = steps;
+        self
+    }
+
     pub(crate) fn against_untrained(mut self) -> Self {
         self.rival = Rival::Untrained;
         self
     }
 
-    /// Trained as the papers train: cross-entropy, and the loss with its published weight, at a rate of 0.1. The last value of the
-    /// loss, and the largest of any parameter.
-    fn beside_cross_entropy(&self) -> (f64, f64) {
-        const SOME: usize = 20;
+    /// Trained as the papers train: cross-entropy, and the loss with its published weight, at a rate of 0.1. Whether every value of
+    /// the loss and in the end every parameter is a number.
+    fn stays_finite(&self) -> bool {
+        const SOME: usize = 25;
         let mut all = (students(7, self.peers), (self.parts)());
-        let (mut optimizer, mut last) = (optimizer(), 0.0);
+        let (mut optimizer, mut finite) = (optimizer(), true);
         for (step, batch) in school().train.iter().cycle().take(SOME).enumerate() {
             let (students, parts) = &mut all;
             let pass = Pass::new(students, batch, step);
             let own = (self.loss)(parts, &pass);
-            last = number(own.clone().inner());
+            finite &= number(own.clone().inner()).is_finite();
             let loss = match self.beside {
                 Some(weight) => own.mul_scalar(weight) + pass.cross_entropy(),
                 None => own,
@@ -182,14 +187,9 @@ impl<P: Module> Lesson<P> {
             let gradients = GradientsParams::from_grads(loss.backward(), &all);
             all = optimizer.step(0.1, all, gradients);
         }
-        let mut largest = Largest(0.0);
-        all.visit(&mut largest);
-        (last, largest.0)
-    }
-
-    pub(crate) fn by_a_tenth(mut self) -> Self {
-        self.share = 0.9;
-        self
+        let mut parameters = Finite(finite);
+        all.visit(&mut parameters);
+        parameters.0
     }
 
     /// What is compared, where it is not the loss itself.
@@ -222,14 +222,14 @@ impl<P: Module> Lesson<P> {
     fn teach_parts(&self, students: &[Classifier]) -> P {
         let mut parts = (self.parts)();
         let mut optimizer = optimizer();
-        for (step, batch) in school().train.iter().cycle().take(STEPS).enumerate() {
+        for (step, batch) in school().train.iter().cycle().take(self.steps).enumerate() {
             let pass = Pass::new(students, batch, step);
             let loss = (self.loss)(&mut parts, &pass).mul_scalar(self.weight);
             if !loss.is_tracked() {
                 return parts; // A memory, and nothing that learns.
             }
             let gradients = GradientsParams::from_grads(loss.backward(), &parts);
-            let left = 1.0 - step as f64 / STEPS as f64;
+            let left = 1.0 - step as f64 / self.steps as f64;
             parts = optimizer.step(RATE * left, parts, gradients);
         }
         parts
@@ -250,28 +250,17 @@ impl<P: Module> Lesson<P> {
 pub(crate) trait Taught {
     fn name(&self) -> &'static str;
     fn rival(&self) -> Rival;
-    /// Of the rival's value, what the student's is to be below.
-    fn share(&self) -> f64;
     fn compare(&self, seed: u64) -> Row;
-    fn beside_cross_entropy(&self) -> (f64, f64);
+    fn stays_finite(&self) -> bool;
 }
 
-/// The largest number of any parameter, NaN if there is one.
-struct Largest(f64);
+/// Whether every parameter is a number.
+struct Finite(bool);
 
-impl ModuleVisitor for Largest {
+impl ModuleVisitor for Finite {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let most = param
-            .val()
-            .without_autodiff()
-            .abs()
-            .max()
-            .into_scalar::<f32>();
-        self.0 = if most.is_nan() {
-            f64::NAN
-        } else {
-            self.0.max(f64::from(most))
-        };
+        let values = param.val().without_autodiff().into_data();
+        self.0 &= values.iter::<f32>().all(f32::is_finite);
     }
 }
 
@@ -284,18 +273,14 @@ impl<P: Module> Taught for Lesson<P> {
         self.rival
     }
 
-    fn share(&self) -> f64 {
-        self.share
-    }
-
-    fn beside_cross_entropy(&self) -> (f64, f64) {
-        Lesson::beside_cross_entropy(self)
+    fn stays_finite(&self) -> bool {
+        Lesson::stays_finite(self)
     }
 
     fn compare(&self, seed: u64) -> Row {
         let control = &control(seed)[..self.peers];
         let start = students(seed, self.peers);
-        let (taught, parts) = self.teach(start, &school().train, STEPS, RATE);
+        let (taught, parts) = self.teach(start, &school().train, self.steps, RATE);
         let has_parts = (self.parts)().num_params() > 0;
         let of_control = if has_parts {
             self.teach_parts(control)

@@ -1,12 +1,13 @@
 //! Each loss teaches: trained by it alone, a student lowers it on pictures that it has not seen, for three seeds, by at least 30 %.
 //!
-//! A ResNet-14, trained for 100 steps on Shapes at 16 px, teaches ResNets-8, for 100 steps of 64 pictures. Students are judged in
-//! evaluation mode on 320 other pictures. Whom a student is to beat:
-//! - *the control*: a student of the same seed that was trained by cross-entropy for as long. Where the loss has layers or a memory of
-//!   its own, the control's were trained by the loss, on what the control makes of the pictures;
+//! A ResNet-14, trained for 100 steps on Shapes at 16 px, teaches ResNets-8, for 100 steps of 64 pictures (CRD: 300 and 400). They are judged on
+//! 320 other pictures, with the statistics of their batches: running ones lag behind the weights after so few steps. Whom a student is
+//! to beat:
+//! - *the control*: a student of the same seed that was trained by cross-entropy. Where the loss has layers or a memory of its own, the
+//!   control's were trained by the loss, on what the control makes of the pictures;
 //! - *itself before*, where cross-entropy lowers the loss by nature: the loss has the labels in it (label smoothing, Tf-KD, PS-KD, KL at
-//!   temperature 1 from a teacher that is right), or its layers explain most of it whatever the student says (VID, AB, FT, CC).
-//! - For CRD it is itself before, and by a tenth: to tell 640 pictures apart is learnt slowly, and hardly carries over to others.
+//!   temperature 1 from a teacher that is right), its layers explain most of it whatever the student says (FT, CC), or it tells classes
+//!   apart and learns that slower than from labels (CRD by NCE).
 //!
 //! A value is the loss, less its floor where that is not 0; for VID the part of the teacher's variance that the regression leaves; for the
 //! losses of one network the part that is not cross-entropy. The table is printed with `--nocapture`.
@@ -40,7 +41,7 @@ fn check(lessons: Vec<Box<dyn Taught>>) {
                 row.student / beaten
             );
             println!("{line}");
-            if !(row.student <= lesson.share() * beaten && row.student >= -1e-3) {
+            if !(row.student <= 0.7 * beaten && row.student >= -1e-3) {
                 failures.push(line);
             }
         }
@@ -51,10 +52,7 @@ fn check(lessons: Vec<Box<dyn Taught>>) {
 /// With its published weight beside cross-entropy, at a learning rate of 0.1.
 fn stays_finite(lessons: Vec<Box<dyn Taught>>) {
     for lesson in lessons {
-        let (last, largest) = lesson.beside_cross_entropy();
-        let name = lesson.name();
-        assert!(last.is_finite(), "{name}: the loss is {last}");
-        assert!(largest.is_finite(), "{name}: a parameter is {largest}");
+        assert!(lesson.stays_finite(), "{}", lesson.name());
     }
 }
 

@@ -32,9 +32,6 @@ fn graph(seen: Seen) -> Graph {
     }
 }
 
-/// Of an image of the training set; of the held-out images in proportion.
-const NEGATIVES: usize = 160;
-
 fn crd_config(contrast: CrdContrast, samples: usize) -> CrdLossConfig {
     CrdLossConfig::new(WIDTH, WIDTH, samples).with_contrast(contrast)
 }
@@ -44,8 +41,8 @@ fn sampler(samples: usize, count: usize) -> NegativeSampler {
     NegativeSampler::new(&labels, count, 0).unwrap()
 }
 
-fn crd(name: &'static str, contrast: CrdContrast) -> Lesson<CrdLoss> {
-    let negatives = sampler(IMAGES, NEGATIVES);
+fn crd(name: &'static str, contrast: CrdContrast, count: usize) -> Lesson<CrdLoss> {
+    let negatives = sampler(IMAGES, count);
     Lesson::with_parts(
         name,
         move || crd_config(contrast, IMAGES).init(&tracked()).unwrap(),
@@ -107,26 +104,24 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
             .beside(1.0),
         ),
         Box::new(
-            crd("crd", CrdContrast::Nce)
-                .weight(0.2)
+            crd("crd", CrdContrast::Nce, 40)
+                .weight(0.05)
+                .steps(400)
                 .beside(0.8)
-                .against_untrained()
-                .by_a_tenth()
-                .judged(|crd, pass| held_out(crd, CrdContrast::Nce, pass)),
+                .judged(|crd, pass| held_out(crd, CrdContrast::Nce, 40, pass))
+                .against_untrained(),
         ),
         Box::new(
-            crd("crd_info_nce", CrdContrast::InfoNce)
-                .weight(0.2)
+            crd("crd_info_nce", CrdContrast::InfoNce, 160)
+                .steps(300)
                 .beside(0.8)
-                .against_untrained()
-                .by_a_tenth()
-                .judged(|crd, pass| held_out(crd, CrdContrast::InfoNce, pass)),
+                .judged(|crd, pass| held_out(crd, CrdContrast::InfoNce, 16, pass)),
         ),
     ]
 }
 
 /// The trained layers with banks of the held-out images of a batch, which a first pass fills.
-fn held_out(crd: &mut CrdLoss, contrast: CrdContrast, pass: &Pass) -> Tensor<1> {
+fn held_out(crd: &mut CrdLoss, contrast: CrdContrast, negatives: usize, pass: &Pass) -> Tensor<1> {
     let [s, t] = embeddings(pass);
     let count = pass.batch.ids.len();
     let mut judge = crd_config(contrast, HELD_OUT)
@@ -148,7 +143,7 @@ fn held_out(crd: &mut CrdLoss, contrast: CrdContrast, pass: &Pass) -> Tensor<1> 
     judge.bank_t = small.bank_t;
     let ids: Vec<usize> = (0..count).collect();
     let labels: Vec<usize> = pass.batch.labels.iter().map(|&l| l as usize).collect();
-    let negatives = NegativeSampler::new(&labels, NEGATIVES * count / IMAGES, 0)
+    let negatives = NegativeSampler::new(&labels, negatives, 0)
         .unwrap()
         .draw(0, &ids)
         .unwrap();
