@@ -75,7 +75,11 @@ pub fn dense_tensor<const D: usize>(
 
 /// A value that was computed from `x` outside of autodiff, with its way back: `backward` makes of the gradient of the value that of `x`.
 ///
-/// `x` is a tensor of `flex` (a [`Dense`] was made of it). If it is not tracked, the value is returned as it is.
+/// If `x` is not tracked, the value is returned as it is.
+///
+/// # Panics
+///
+/// If `x` has a graph and is not a tensor of `flex`, where the gradient would be lost: make a [`Dense`] of it first.
 pub fn with_backward<const D: usize, const V: usize>(
     x: Tensor<D>,
     value: Tensor<V>,
@@ -92,7 +96,11 @@ pub fn with_backward<const D: usize, const V: usize>(
     }
     #[cfg(not(feature = "flex"))]
     {
-        let _ = (x, backward);
+        let _ = backward;
+        assert!(
+            !x.is_autodiff(),
+            "only with the feature flex is there a way back written by hand"
+        );
         value
     }
 }

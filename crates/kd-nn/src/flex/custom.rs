@@ -127,9 +127,10 @@ pub(crate) fn with_backward(
     let DispatchAutodiffContext::Enabled(strategy) = context else {
         return value;
     };
-    if !on_flex(&x.kind) || !on_flex(&value.kind) {
-        return value;
-    }
+    assert!(
+        on_flex(&x.kind) && on_flex(&value.kind),
+        "a way back written by hand joins the graph of tensors of flex alone"
+    );
     let (x, value, backward) = (tracked(x), primitive(value), Closure(Arc::new(backward)));
     let value = match strategy {
         GradientCheckpointingStrategy::Disabled => node::<NoCheckpointing>(x, value, backward),

@@ -5,7 +5,7 @@
 //! to beat:
 //! - *the control*: a student of the same seed that was trained by cross-entropy. Where the loss has layers or a memory of its own, the
 //!   control's were trained by the loss, on what the control makes of the pictures;
-//! - *itself before*, where cross-entropy lowers the loss by nature: the loss has the labels in it (label smoothing, Tf-KD, PS-KD, KL at
+//! - *itself before*, where cross-entropy lowers the loss by nature: the loss has the labels in it (label smoothing, PS-KD, KL at
 //!   temperature 1 from a teacher that is right), its layers explain most of it whatever the student says (FT, CC), or it tells classes
 //!   apart and learns that slower than from labels (CRD by NCE).
 //!

@@ -38,8 +38,7 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
             .judged(|_, pass| {
                 let (s, t) = (pass.student().logits, pass.teacher().logits);
                 divergence::kl(t, s, 20.0).mean()
-            })
-            .against_untrained(),
+            }),
         ),
         Box::new(
             Lesson::new("tf_kd_virtual", move |pass| {
