@@ -123,3 +123,15 @@ pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     }
     a.matmul(b)
 }
+
+/// Runs `f`, compiled for the best vector instructions of this machine: plain loops in it, and in the functions marked
+/// `#[inline(always)]` that it calls, become vectors as wide as there are. `KD_NN_ISA` forbids some, as for the kernels.
+///
+/// No product and sum are contracted to one rounding: the results are the same bits whatever the width, unless a sum is reordered by hand.
+#[inline]
+pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "flex")]
+    return crate::kernels::isa::vectorized(f);
+    #[cfg(not(feature = "flex"))]
+    f()
+}

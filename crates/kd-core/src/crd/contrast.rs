@@ -1,11 +1,11 @@
 //! The sums over an image's negatives, by the kernel where there is one and by tensor operations elsewhere.
 
-use burn::tensor::{IndexingUpdateOp, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use kd_nn::custom::Dense;
 
 use super::{Negatives, kernel};
 
-/// `sum_k log(1 + exp(score_k + shift))` of each image, `[batch, 1]`, and its derivative with respect to all scores.
+/// `sum_k log(1 + exp(score_k + shift))` of each image, `[batch, 1]`, and its derivative with respect to the scores.
 pub(super) fn soft_plus(
     scores: Tensor<2>,
     negatives: &Negatives,
@@ -17,11 +17,12 @@ pub(super) fn soft_plus(
             return (column(sums.values, &scores), sums.to_scores);
         }
     }
-    let log_ratios = picked(scores.clone(), negatives) + shift;
+    let weights = weights(&scores, negatives);
+    let log_ratios = scores + shift;
     let slopes = log_ratios.clone().neg().exp().add_scalar(1.0).recip();
     (
-        soft_plus_of(log_ratios).sum_dim(1),
-        spread(slopes, &scores, negatives),
+        (soft_plus_of(log_ratios) * weights.clone()).sum_dim(1),
+        slopes * weights,
     )
 }
 
@@ -34,11 +35,17 @@ pub(super) fn soft_plus_of(x: Tensor<2>) -> Tensor<2> {
 pub(super) fn largest(scores: &Tensor<2>, negatives: &Negatives) -> Tensor<2> {
     match kernel::largest(scores, negatives) {
         Some(largest) => column(largest, scores),
-        None => picked(scores.clone(), negatives).max_dim(1),
+        None => {
+            let others = weights(scores, negatives).equal_elem(0.0);
+            scores
+                .clone()
+                .mask_fill(others, f32::NEG_INFINITY)
+                .max_dim(1)
+        }
     }
 }
 
-/// `sum_k exp(score_k + shift)` of each image, `[batch, 1]`, and its derivative with respect to all scores.
+/// `sum_k exp(score_k + shift)` of each image, `[batch, 1]`, and its derivative with respect to the scores.
 pub(super) fn exponential(
     scores: Tensor<2>,
     negatives: &Negatives,
@@ -50,28 +57,17 @@ pub(super) fn exponential(
             return (column(sums.values, &scores), sums.to_scores);
         }
     }
-    let exponentials = (picked(scores.clone(), negatives) + shift).exp();
-    (
-        exponentials.clone().sum_dim(1),
-        spread(exponentials, &scores, negatives),
-    )
+    let slopes = (scores.clone() + shift).exp() * weights(&scores, negatives);
+    (slopes.clone().sum_dim(1), slopes)
 }
 
-/// The scores of the negatives: `[batch, count]`.
-pub(super) fn picked(scores: Tensor<2>, negatives: &Negatives) -> Tensor<2> {
-    let ids = negatives.ids(&scores.device());
-    scores.gather(1, ids)
+/// How often each candidate is a negative of each image: `[batch, candidates]`.
+fn weights(scores: &Tensor<2>, negatives: &Negatives) -> Tensor<2> {
+    let data = TensorData::new(negatives.weights(), scores.dims());
+    Tensor::from_data(data, (&scores.device(), scores.dtype()))
 }
 
-/// The derivatives of the negatives' scores, at their places among all.
-fn spread(slopes: Tensor<2>, scores: &Tensor<2>, negatives: &Negatives) -> Tensor<2> {
-    let ids = negatives.ids(&scores.device());
-    scores
-        .zeros_like()
-        .scatter(1, ids, slopes, IndexingUpdateOp::Add)
-}
-
-pub(super) fn column(values: Vec<f32>, like: &Tensor<2>) -> Tensor<2> {
+fn column(values: Vec<f32>, like: &Tensor<2>) -> Tensor<2> {
     let len = values.len();
     Tensor::from_data(TensorData::new(values, [len, 1]), &like.device())
 }

@@ -7,8 +7,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::contrast::{exponential, largest, picked, soft_plus, soft_plus_of};
-use super::{Negatives, contrast, kernel};
+use super::contrast::{exponential, largest, soft_plus, soft_plus_of};
+use super::{Negatives, kernel};
 use crate::divergence::{constant_like, track_like};
 use crate::error::{CoreError, check_count, check_fraction, check_indices};
 use crate::math::{assert_same_batch, normalize};
@@ -129,9 +129,9 @@ struct Embeddings {
 /// for example after the optimiser's step was accepted. Layers, banks and normalisers are the module's record: a resumed run goes on
 /// with them. Banks take `2 samples features` numbers (51 MB for 50,000 × 128).
 ///
-/// The scores of *all* samples are one matrix product per anchor, from which those of the negatives are picked: of `n = 50,000` and
-/// `K = 16,384` that reads a bank once, where gathering the negatives' rows would read and write 0.5 GB. Backward costs nothing: the
-/// gradient of the loss with respect to both embeddings is known in closed form and computed beside the value.
+/// The scores of all candidates of the batch are one matrix product per anchor, each image's negatives weights on them: of `n = 50,000` and
+/// `K = 16,384` that reads a third of a bank once, where gathering each image's rows would read and write 0.5 GB. Backward costs nothing:
+/// the gradient of the loss with respect to both embeddings is known in closed form and computed beside the value.
 ///
 /// Made by [`CrdLossConfig`].
 #[derive(Module, Debug)]
@@ -298,7 +298,8 @@ impl CrdLoss {
         let scale = 1.0 / self.temperature;
         let anchor = anchor.mul_scalar(scale);
         let of_positive = (anchor.clone() * positive.clone()).sum_dim(1);
-        let scores = matmul(anchor, bank.clone().transpose());
+        let candidates = rows(&bank, negatives.candidates());
+        let scores = matmul(anchor, candidates.clone().transpose());
         let share = 1.0 / batch as f64;
         // The loss of each image, and its derivative with respect to the scores.
         let (values, to_positive, to_scores, normalizer) = match self.contrast {
@@ -330,7 +331,8 @@ impl CrdLoss {
                 (values, to_positive, to_scores * unit, normalizer)
             }
         };
-        let gradient = (matmul(to_scores, bank) + positive * to_positive).mul_scalar(scale * share);
+        let gradient =
+            (matmul(to_scores, candidates) + positive * to_positive).mul_scalar(scale * share);
         Side {
             value: values.sum_dim(0).reshape([1]).mul_scalar(share),
             gradient,
@@ -346,18 +348,16 @@ impl CrdLoss {
         negatives: &Negatives,
         known: Tensor<1>,
     ) -> Tensor<1> {
-        let [batch, samples] = scores.dims();
-        let [_, count] = negatives.dims();
-        let of_negatives = || match kernel::exponentials(scores, negatives) {
-            Some(sums) => contrast::column(sums, scores).sum(),
-            None => picked(scores.clone(), negatives).exp().sum_dim(1).sum(),
-        };
+        let [batch, count] = negatives.dims();
         // On the CPU it is known without waiting whether there is one; elsewhere both are computed, and nothing waits.
         if Dense::of(scores).is_some() && known.clone().into_scalar::<f32>() != 0.0 {
             return known;
         }
-        let first = (of_positive.clone().exp().sum() + of_negatives())
-            .mul_scalar(samples as f64 / (batch * (count + 1)) as f64);
+        let none = Tensor::zeros([batch, 1], &scores.device());
+        let (of_negatives, _) = exponential(scores.clone(), negatives, none);
+        let first = (of_positive.clone().exp() + of_negatives)
+            .sum()
+            .mul_scalar(negatives.samples as f64 / (batch * (count + 1)) as f64);
         let unset = known.clone().equal_elem(0.0);
         known.mask_where(unset, first)
     }
@@ -367,4 +367,14 @@ impl CrdLoss {
 fn with_gradient(value: Tensor<1>, x: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
     let slope = (x * gradient).sum();
     slope.clone() - slope.detach() + value
+}
+
+/// The rows of a bank: `[ids, features]`.
+fn rows(bank: &Tensor<2>, ids: &[usize]) -> Tensor<2> {
+    kernel::rows(bank, ids).unwrap_or_else(|| {
+        let numbers: Vec<i64> = ids.iter().map(|&id| id as i64).collect();
+        let ids =
+            Tensor::<1, Int>::from_data(TensorData::new(numbers, [ids.len()]), &bank.device());
+        bank.clone().select(0, ids)
+    })
 }

@@ -1,17 +1,16 @@
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{CoreError, check_count, check_indices};
 
-/// How many ids of a row are told apart by their first table; the others are offsets from it.
-const STEP: usize = 128;
-
 /// The samples that each image of a batch is told apart from: the same number of ids of the training set for each.
+///
+/// All are among some candidates of the batch; of each image and each candidate is known how often it counts.
 #[derive(Debug, Clone)]
 pub struct Negatives {
+    candidates: Vec<usize>,
     rows: Rows,
     count: usize,
     pub(super) samples: usize,
@@ -19,31 +18,26 @@ pub struct Negatives {
 
 #[derive(Debug, Clone)]
 enum Rows {
-    Chosen(Vec<Vec<usize>>),
-    Walks { walks: Vec<Walk>, order: Arc<Order> },
+    /// How often each candidate counts, image by image.
+    Chosen(Vec<f32>),
+    /// Candidates of other classes than the image's.
+    Others {
+        /// Of the candidates.
+        classes: Vec<u32>,
+        images: Vec<Others>,
+    },
 }
 
-/// A walk through all samples but those of one class, which lie side by side.
+/// What counts for an image: candidates of other classes, all of them `rounds` times, and those before `end` once more.
 #[derive(Debug, Clone, Copy)]
-struct Walk {
-    start: usize,
-    stride: usize,
-    /// Samples of other classes.
-    others: usize,
-    /// Where the class begins, and its length.
-    class: (usize, usize),
-}
-
-/// All samples, class by class.
-#[derive(Debug)]
-struct Order {
-    ids: Vec<usize>,
-    /// Where the class of each sample begins, and its length.
-    class: Vec<(usize, usize)>,
+struct Others {
+    class: u32,
+    rounds: usize,
+    end: usize,
 }
 
 impl Negatives {
-    /// Ids chosen by the caller, the same number for each image.
+    /// Ids chosen by the caller, the same number for each image. An id that comes twice counts twice.
     ///
     /// # Errors
     ///
@@ -61,8 +55,23 @@ impl Negatives {
             }
             check_indices("negatives", row, samples)?;
         }
+        let mut place = vec![None; samples];
+        let mut candidates = Vec::new();
+        for &id in ids.iter().flatten() {
+            place[id].get_or_insert_with(|| {
+                candidates.push(id);
+                candidates.len() - 1
+            });
+        }
+        let mut weights = vec![0.0; ids.len() * candidates.len()];
+        for (weights, row) in weights.chunks_mut(candidates.len()).zip(ids) {
+            for place in row.iter().filter_map(|&id| place[id]) {
+                weights[place] += 1.0;
+            }
+        }
         Ok(Self {
-            rows: Rows::Chosen(ids.to_vec()),
+            candidates,
+            rows: Rows::Chosen(weights),
             count,
             samples,
         })
@@ -71,105 +80,82 @@ impl Negatives {
     /// Images and negatives of each.
     pub fn dims(&self) -> [usize; 2] {
         let images = match &self.rows {
-            Rows::Chosen(rows) => rows.len(),
-            Rows::Walks { walks, .. } => walks.len(),
+            Rows::Chosen(weights) => weights.len() / self.candidates.len(),
+            Rows::Others { images, .. } => images.len(),
         };
         [images, self.count]
     }
 
-    /// The negatives of one image, in their order.
+    /// The samples among which all negatives are, each once.
+    pub fn candidates(&self) -> &[usize] {
+        &self.candidates
+    }
+
+    /// The negatives of one image, in the order of the candidates.
     ///
     /// # Panics
     ///
     /// If there is no such image.
     pub fn row(&self, image: usize) -> Vec<usize> {
-        let mut row = Vec::with_capacity(self.count);
-        self.in_blocks::<128>(image, |ids| row.extend_from_slice(ids));
-        row
+        let mut weights = vec![0.0; self.candidates.len()];
+        self.weigh(image, 0, &mut weights);
+        let counted = self.candidates.iter().zip(weights);
+        counted
+            .flat_map(|(&id, weight)| std::iter::repeat_n(id, weight as usize))
+            .collect()
     }
 
-    /// The same, `N` at a time.
-    pub(super) fn in_blocks<const N: usize>(&self, image: usize, mut block: impl FnMut(&[usize])) {
-        let (walks, order) = match &self.rows {
-            Rows::Chosen(rows) => return rows[image].chunks(N).for_each(block),
-            Rows::Walks { walks, order } => (walks, order),
-        };
-        let walk = walks[image];
-        let (class, len) = walk.class;
-        let (mut place, mut ids) = (walk.start, [0; N]);
-        for first in (0..self.count).step_by(N) {
-            let ids = &mut ids[..N.min(self.count - first)];
-            for id in ids.iter_mut() {
-                let at = if place < class { place } else { place + len };
-                *id = order.ids[at];
-                place += walk.stride;
-                if place >= walk.others {
-                    place -= walk.others;
-                }
-            }
-            block(ids);
+    /// How often each candidate counts, image by image.
+    pub(super) fn weights(&self) -> Vec<f32> {
+        let [images, _] = self.dims();
+        let candidates = self.candidates.len();
+        let mut weights = vec![0.0; images * candidates];
+        for (image, row) in weights.chunks_mut(candidates).enumerate() {
+            self.weigh(image, 0, row);
         }
+        weights
     }
 
-    /// The ids as a tensor, `[images, negatives]`, made by a few operations on the device.
-    pub fn ids(&self, device: &Device) -> Tensor<2, Int> {
+    /// How often the candidates from `first` on count for an image.
+    #[inline(always)]
+    pub(super) fn weigh(&self, image: usize, first: usize, weights: &mut [f32]) {
         match &self.rows {
-            Rows::Chosen(rows) => {
-                let ids: Vec<i64> = rows.iter().flatten().map(|&id| id as i64).collect();
-                Tensor::from_data(TensorData::new(ids, self.dims()), device)
+            Rows::Chosen(chosen) => {
+                let start = image * self.candidates.len() + first;
+                weights.copy_from_slice(&chosen[start..][..weights.len()]);
             }
-            Rows::Walks { walks, order } => on_device(walks, order, self.count, device),
+            Rows::Others { classes, images } => {
+                let Others { class, rounds, end } = images[image];
+                let before = end.saturating_sub(first).min(weights.len());
+                let classes = &classes[first..][..weights.len()];
+                let mut weigh = |from: usize, to: usize, weight: f32| {
+                    for (weight_of, &other) in weights[from..to].iter_mut().zip(&classes[from..to])
+                    {
+                        *weight_of = if other == class { 0.0 } else { weight };
+                    }
+                };
+                weigh(0, before, (rounds + 1) as f32);
+                weigh(before, classes.len(), rounds as f32);
+            }
         }
     }
-}
-
-/// The ids of all walks: their places as sums of two tables, so that no product of stride and step can overflow.
-fn on_device(walks: &[Walk], order: &Order, count: usize, device: &Device) -> Tensor<2, Int> {
-    let (batch, blocks) = (walks.len(), count.div_ceil(STEP));
-    let column = |of: &dyn Fn(&Walk) -> usize| {
-        let numbers: Vec<i64> = walks.iter().map(|walk| of(walk) as i64).collect();
-        Tensor::<2, Int>::from_data(TensorData::new(numbers, [batch, 1]), device)
-    };
-    let table = |len: usize, shape: [usize; 3], of: &dyn Fn(&Walk, usize) -> usize| {
-        let numbers = walks
-            .iter()
-            .flat_map(|walk| (0..len).map(move |k| (of(walk, k) % walk.others) as i64));
-        Tensor::<3, Int>::from_data(TensorData::new(numbers.collect(), shape), device)
-    };
-    let starts = table(blocks, [batch, blocks, 1], &|walk, k| {
-        walk.start + k * STEP * walk.stride
-    });
-    let offsets = table(STEP, [batch, 1, STEP], &|walk, k| k * walk.stride);
-    let places = (starts + offsets)
-        .reshape([batch, blocks * STEP])
-        .narrow(1, 0, count);
-    // Around the end, then over the own class.
-    let beyond = |places: Tensor<2, Int>, limit: Tensor<2, Int>| {
-        let shape = places.dims();
-        places.greater_equal(limit.expand(shape)).int()
-    };
-    let others = column(&|walk| walk.others);
-    let places = places.clone() - beyond(places, others.clone()) * others;
-    let over = beyond(places.clone(), column(&|walk| walk.class.0));
-    let places = places + over * column(&|walk| walk.class.1);
-    let ids: Vec<i64> = order.ids.iter().map(|&id| id as i64).collect();
-    let samples = ids.len();
-    Tensor::<1, Int>::from_data(TensorData::new(ids, [samples]), device)
-        .select(0, places.reshape([batch * count]))
-        .reshape([batch, count])
 }
 
 /// Draws negatives: samples of other classes, each equally likely, none twice as long as there are enough.
 ///
-/// The training set is laid out class by class, shuffled within each. An image's negatives are a walk through what lies outside of its
-/// own class, from a random start with a random stride that has no common divisor with the length: systematic sampling. So a row
-/// costs two random numbers on the host, its ids are made where they are used, and it meets all classes evenly. The reference code
-/// draws each row independently on the host, which takes longer than the training step.
+/// The candidates of a batch are the beginning of a shuffled training set, as long as it must be for `count` of them to be of
+/// other classes than any image's; an image's negatives are the first `count` that are not of its own. So each image has what the reference code
+/// draws for it, a uniform subset of the other classes' samples; that code draws one for each image and gathers it. Here images of
+/// a batch share theirs, their scores are one product of matrices, and a batch costs one random number a candidate.
 ///
-/// Start and stride are functions of *(seed, step, sample)*: neither the batch nor what was drawn before matters.
+/// The shuffle is a function of *(seed, step)*, and so an image's negatives of *(seed, step, its class)*: neither the batch nor what was
+/// drawn before matters.
 #[derive(Debug, Clone)]
 pub struct NegativeSampler {
-    order: Arc<Order>,
+    /// Of each sample, from 0 without gaps.
+    classes: Vec<u32>,
+    /// Samples of each class.
+    sizes: Vec<usize>,
     count: usize,
     seed: u64,
 }
@@ -182,30 +168,23 @@ impl NegativeSampler {
     /// [`CoreError::OutOfRange`] if `count` is 0, or all samples are of one class.
     pub fn new(labels: &[usize], count: usize, seed: u64) -> Result<Self, CoreError> {
         check_count("negatives", count, 1, "[1, inf)")?;
-        let mut order: Vec<usize> = (0..labels.len()).collect();
-        let mut stream = stream(seed, u64::MAX, 0);
-        // Shuffled as a whole and then sorted by class, which keeps the shuffled order within each.
-        for i in (1..order.len()).rev() {
-            order.swap(i, below(&mut stream, i + 1));
-        }
-        order.sort_by_key(|&id| labels[id]);
-        let mut class = vec![(0, 0); labels.len()];
-        let mut start = 0;
-        for run in order.chunk_by(|&a, &b| labels[a] == labels[b]) {
-            for &id in run {
-                class[id] = (start, run.len());
-            }
-            start += run.len();
-        }
-        if class.iter().any(|&(_, len)| len == labels.len()) || labels.is_empty() {
-            return Err(CoreError::OutOfRange {
-                field: "classes",
-                value: if labels.is_empty() { 0.0 } else { 1.0 },
-                range: "[2, inf)",
-            });
-        }
+        let mut numbers = HashMap::new();
+        let mut sizes: Vec<usize> = Vec::new();
+        let classes: Vec<u32> = labels
+            .iter()
+            .map(|label| {
+                let class = *numbers.entry(label).or_insert(sizes.len());
+                if class == sizes.len() {
+                    sizes.push(0);
+                }
+                sizes[class] += 1;
+                class as u32
+            })
+            .collect();
+        check_count("classes", sizes.len(), 2, "[2, inf)")?;
         Ok(Self {
-            order: Arc::new(Order { ids: order, class }),
+            classes,
+            sizes,
             count,
             seed,
         })
@@ -226,43 +205,55 @@ impl NegativeSampler {
     ///
     /// [`CoreError::Index`] if an index is not that of a sample.
     pub fn draw(&self, step: u64, indices: &[usize]) -> Result<Negatives, CoreError> {
-        let samples = self.order.ids.len();
+        let samples = self.classes.len();
         check_indices("negatives", indices, samples)?;
-        let walk = |&index: &usize| {
-            let class = self.order.class[index];
-            let others = samples - class.1;
-            let mut stream = stream(self.seed, step, index as u64);
-            Walk {
-                start: below(&mut stream, others),
-                stride: unit(&mut stream, others),
-                others,
-                class,
+        let mut in_batch = vec![false; self.sizes.len()];
+        for &index in indices {
+            in_batch[self.classes[index] as usize] = true;
+        }
+        // Fisher and Yates, until every class of the batch has enough.
+        let mut candidates: Vec<usize> = (0..samples).collect();
+        let mut stream = stream(self.seed, step);
+        let mut met = vec![0usize; self.sizes.len()];
+        let (mut len, mut most) = (0, 0);
+        while len < samples && len - most < self.count {
+            candidates.swap(len, len + below(&mut stream, samples - len));
+            let class = self.classes[candidates[len]] as usize;
+            met[class] += 1;
+            if in_batch[class] {
+                most = most.max(met[class]);
             }
-        };
+            len += 1;
+        }
+        candidates.truncate(len);
+        let classes: Vec<u32> = candidates.iter().map(|&id| self.classes[id]).collect();
+
+        let mut found = HashMap::new();
+        let images = indices.iter().map(|&index| {
+            let class = self.classes[index];
+            *found.entry(class).or_insert_with(|| {
+                let others = len - met[class as usize];
+                let (rounds, rest) = (self.count / others, self.count % others);
+                // Enough for one round and no more, or in several rounds all.
+                let (rounds, mut surplus) = match rest {
+                    0 => (rounds - 1, 0),
+                    rest => (rounds, others - rest),
+                };
+                let mut end = len;
+                while surplus > 0 {
+                    end -= 1;
+                    surplus -= usize::from(classes[end] != class);
+                }
+                Others { class, rounds, end }
+            })
+        });
+        let images = images.collect();
         Ok(Negatives {
-            rows: Rows::Walks {
-                walks: indices.iter().map(walk).collect(),
-                order: Arc::clone(&self.order),
-            },
+            candidates,
+            rows: Rows::Others { classes, images },
             count: self.count,
             samples,
         })
-    }
-}
-
-/// A number without common divisor with `length`, below it (1 for lengths of 1 and 2).
-fn unit(stream: &mut ChaCha8Rng, length: usize) -> usize {
-    fn divisor(a: usize, b: usize) -> usize {
-        if b == 0 { a } else { divisor(b, a % b) }
-    }
-    if length < 3 {
-        return 1;
-    }
-    loop {
-        let stride = 1 + below(stream, length - 1);
-        if divisor(stride, length) == 1 {
-            return stride;
-        }
     }
 }
 
@@ -271,12 +262,9 @@ fn below(stream: &mut ChaCha8Rng, length: usize) -> usize {
     ((u128::from(stream.next_u64()) * length as u128) >> 64) as usize
 }
 
-fn stream(seed: u64, step: u64, sample: u64) -> ChaCha8Rng {
+fn stream(seed: u64, step: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
-    for (part, number) in key
-        .chunks_exact_mut(8)
-        .zip([seed, step, sample, 0x6372_6400])
-    {
+    for (part, number) in key.chunks_exact_mut(8).zip([seed, step, 0x6372_6400]) {
         part.copy_from_slice(&number.to_le_bytes());
     }
     ChaCha8Rng::from_seed(key)
@@ -285,6 +273,8 @@ fn stream(seed: u64, step: u64, sample: u64) -> ChaCha8Rng {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::collections::HashSet;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -307,15 +297,14 @@ mod tests {
             };
             let indices: Vec<usize> = (0..labels.len()).step_by(7).collect();
             let drawn = sampler.draw(step, &indices).unwrap();
-            let on_device = drawn.ids(&Device::flex()).into_data();
-            let on_device: Vec<usize> = on_device.iter::<i64>().map(|id| id as usize).collect();
+            let candidates: HashSet<_> = drawn.candidates().iter().collect();
+            prop_assert_eq!(candidates.len(), drawn.candidates().len());
             let drawn = rows(&drawn);
-            prop_assert_eq!(drawn.concat(), on_device);
             for (&index, row) in indices.iter().zip(drawn) {
                 prop_assert_eq!(row.len(), count);
                 prop_assert!(row.iter().all(|&id| labels[id] != labels[index]));
                 let others = labels.iter().filter(|label| **label != labels[index]).count();
-                let distinct = row.iter().collect::<std::collections::HashSet<_>>().len();
+                let distinct = row.iter().collect::<HashSet<_>>().len();
                 prop_assert_eq!(distinct, count.min(others));
             }
         }
@@ -342,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_depends_on_seed_step_and_sample_alone() {
+    fn a_row_depends_on_seed_step_and_class_alone() {
         let labels: Vec<usize> = (0..50).map(|i| i % 4).collect();
         let row = |seed, step, batch: &[usize], place: usize| {
             let sampler = NegativeSampler::new(&labels, 10, seed).unwrap();

@@ -351,8 +351,12 @@ pub(crate) fn kernels_of(isa: Isa) -> Option<&'static Kernels> {
 
 /// The best kernels that this machine has and that are not forbidden.
 pub(crate) fn kernels() -> &'static Kernels {
-    static KERNELS: OnceLock<&'static Kernels> = OnceLock::new();
-    KERNELS.get_or_init(|| {
+    best().1
+}
+
+fn best() -> (Isa, &'static Kernels) {
+    static BEST: OnceLock<(Isa, &'static Kernels)> = OnceLock::new();
+    *BEST.get_or_init(|| {
         let allowed = match std::env::var("KD_NN_ISA").as_deref() {
             Ok("portable") => Isa::Portable,
             Ok("avx2") => Isa::Avx2,
@@ -361,7 +365,34 @@ pub(crate) fn kernels() -> &'static Kernels {
         [Isa::Avx512, Isa::Avx2]
             .into_iter()
             .filter(|&isa| isa <= allowed)
-            .find_map(kernels_of)
-            .unwrap_or(&portable::KERNELS)
+            .find_map(|isa| Some((isa, kernels_of(isa)?)))
+            .unwrap_or((Isa::Portable, &portable::KERNELS))
     })
+}
+
+/// Runs `f`, compiled for the best instructions that this machine has and that are not forbidden.
+pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq")]
+        unsafe fn avx512<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        let skylake = || {
+            is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+        };
+        match best().0 {
+            // SAFETY: the machine has the features, `best` has looked for the others.
+            Isa::Avx512 if skylake() => return unsafe { avx512(f) },
+            Isa::Avx512 | Isa::Avx2 => return unsafe { avx2(f) },
+            Isa::Portable => {}
+        }
+    }
+    f()
 }
