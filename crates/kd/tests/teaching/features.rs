@@ -112,7 +112,7 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
             )
             .weight(200.0)
             .beside(200.0)
-            .against_untrained(),
+            .against_control_alone(),
         ),
     ]
 }

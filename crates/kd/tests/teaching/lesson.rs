@@ -90,6 +90,8 @@ pub(crate) fn number(x: Tensor<1>) -> f64 {
 pub(crate) enum Rival {
     /// The student of the same seed that was trained with cross-entropy.
     Control,
+    /// The same, seen through the loss's layers as they were drawn.
+    ControlAlone,
     /// The same student before it learnt anything.
     Untrained,
 }
@@ -114,6 +116,8 @@ pub(crate) struct Lesson<P> {
 pub(crate) struct Row {
     pub(crate) untrained: f64,
     pub(crate) control: f64,
+    /// With what the loss has to train as it was drawn.
+    pub(crate) control_alone: f64,
     pub(crate) student: f64,
 }
 
@@ -161,6 +165,11 @@ impl<P: Module> Lesson<P> {
 
     pub(crate) fn steps(mut self, steps: usize) -> Self {
         self.steps = steps;
+        self
+    }
+
+    pub(crate) fn against_control_alone(mut self) -> Self {
+        self.rival = Rival::ControlAlone;
         self
     }
 
@@ -293,6 +302,7 @@ impl<P: Module> Taught for Lesson<P> {
                 (self.parts)().no_grad(),
             ),
             control: self.held_out(control, of_control.no_grad()),
+            control_alone: self.held_out(control, (self.parts)().no_grad()),
             student: self.held_out(&taught.no_grad(), parts.no_grad()),
         }
     }

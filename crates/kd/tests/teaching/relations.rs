@@ -77,8 +77,8 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
         Box::new(
             cc("cc", CcKernel::Consecutive)
                 .weight(0.02)
-                .beside(0.02)
-                .against_untrained(),
+                .steps(250)
+                .beside(0.02),
         ),
         Box::new(cc("cc_gaussian", gaussian).weight(10.0).beside(0.02)),
         Box::new(
@@ -109,7 +109,7 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
                 .steps(400)
                 .beside(0.8)
                 .judged(|crd, pass| held_out(crd, CrdContrast::Nce, 40, pass))
-                .against_untrained(),
+                .against_control_alone(),
         ),
         Box::new(
             crd("crd_info_nce", CrdContrast::InfoNce, 160)
