@@ -9,7 +9,9 @@ use kd::prelude::*;
 fn step(criterion: &mut Criterion) {
     let device = default_device().unwrap();
     let spec = InputSpec::cifar(10, Statistics::CIFAR10).unwrap();
-    let teacher = Architecture::ResNet20.init(&ModelConfig::new(spec.clone()), &device);
+    let teacher = Architecture::ResNet20
+        .init(&ModelConfig::new(spec.clone()), &device)
+        .unwrap();
     let set = Shapes::render(0, Split::Train, 64);
     let mut group = criterion.benchmark_group("64 images, 32 px");
     group.sample_size(10);
@@ -20,7 +22,11 @@ fn step(criterion: &mut Criterion) {
             .with_overrides(["epochs=1"])
             .unwrap();
         let distiller = Distiller::new(recipe).unwrap().with_teacher(&teacher);
-        let student = || Architecture::ResNet8.init(&ModelConfig::new(spec.clone()), &device);
+        let student = || {
+            Architecture::ResNet8
+                .init(&ModelConfig::new(spec.clone()), &device)
+                .unwrap()
+        };
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
                 student,

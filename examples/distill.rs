@@ -198,7 +198,7 @@ fn student(options: &Options, sets: &Sets, device: &Device) -> anyhow::Result<Cl
         None => {
             let config = ModelConfig::new(spec).with_seed(options.common.seed);
             let student = options.student.unwrap_or(Architecture::ResNet8);
-            student.init(&config, device)
+            student.init(&config, device)?
         }
     })
 }

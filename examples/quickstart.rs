@@ -130,7 +130,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         None => {
             let config = ModelConfig::new(spec.clone()).with_seed(options.common.seed);
             let architecture = options.teacher.unwrap_or(Architecture::ResNet14);
-            let network = architecture.init(&config, &device);
+            let network = architecture.init(&config, &device)?;
             let recipe = recipe("ce", options.teacher_epochs, options.common.seed)?;
             let outcome = distiller(recipe, &sets, "teacher")?.run(network, &sets.train)?;
             (outcome.student, Some(outcome.seconds))
@@ -146,7 +146,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         for index in 0..options.seeds {
             let seed = options.common.seed + 1 + index;
             let config = ModelConfig::new(spec.clone()).with_seed(seed);
-            let student = options.student.init(&config, &device);
+            let student = options.student.init(&config, &device)?;
             let label = format!("{name}, seed {seed}");
             let outcome = distiller(recipe(name, options.epochs, seed)?, &sets, &label)?
                 .with_teacher(&teacher)

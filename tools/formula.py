@@ -34,11 +34,11 @@ def uniform(key: str, count: int) -> np.ndarray:
     return (top - 2**23) / 2.0**23
 
 
-def parameter(network: str, path: str, shape: tuple, random_statistics: bool) -> torch.Tensor:
+def parameter(network: str, path: str, shape: tuple, random_statistics: bool, fan: str = "out") -> torch.Tensor:
     """The tensor `path` of the network called `network`: computed in float64, rounded to float32, returned as float64."""
     u = uniform(f"{network}.{path}", math.prod(shape)).reshape(shape)
     if len(shape) == 4:
-        values = u * math.sqrt(6.0 / (shape[0] * shape[2] * shape[3]))
+        values = u * math.sqrt(6.0 / (shape[0 if fan == "out" else 1] * shape[2] * shape[3]))
     elif len(shape) == 2:
         values = u / math.sqrt(shape[1])
     elif path.endswith("running_mean"):
@@ -54,12 +54,12 @@ def parameter(network: str, path: str, shape: tuple, random_statistics: bool) ->
     return torch.from_numpy(values.astype(np.float32).astype(np.float64))
 
 
-def fill(model: torch.nn.Module, network: str, random_statistics: bool) -> torch.nn.Module:
-    """Sets every parameter and batch-norm statistic of `model` by formula."""
+def fill(model: torch.nn.Module, network: str, random_statistics: bool, fan: str = "out") -> torch.nn.Module:
+    """Sets every parameter and batch-norm statistic of `model` by formula. `fan`: what a convolution's bound comes from."""
     with torch.no_grad():
         for path, tensor in model.state_dict().items():
             if tensor.is_floating_point():
-                tensor.copy_(parameter(network, path, tuple(tensor.shape), random_statistics))
+                tensor.copy_(parameter(network, path, tuple(tensor.shape), random_statistics, fan))
     return model
 
 
@@ -68,20 +68,20 @@ def labels(first: int, count: int) -> np.ndarray:
     return (bits("label", np.arange(first, first + count)) % np.uint64(10)).astype(np.int64)
 
 
-def images(first: int, count: int) -> np.ndarray:
-    """Images first .. first + count: u8 [count, 3, 32, 32]. Colour and low-frequency stripes by label, tint, noise."""
-    n, c, y, x = np.ogrid[first : first + count, 0:3, 0:SIZE, 0:SIZE]
+def images(first: int, count: int, size: int = SIZE) -> np.ndarray:
+    """Images first .. first + count: u8 [count, 3, size, size]. Colour and low-frequency stripes by label, tint, noise."""
+    n, c, y, x = np.ogrid[first : first + count, 0:3, 0:size, 0:size]
     label = labels(first, count).reshape(-1, 1, 1, 1)
     colour = (label + 1) * (37 + 22 * c) % 128
     phase = (7 * label + 11 * c + (1 + label % 3) * y + (1 + label // 3 % 3) * x) % 64
     tint = (bits("tint", n * 3 + c) >> np.uint64(60)).astype(np.int64)
-    noise = (bits("pixel", ((n * 3 + c) * SIZE + y) * SIZE + x) >> np.uint64(59)).astype(np.int64)
+    noise = (bits("pixel", ((n * 3 + c) * size + y) * size + x) >> np.uint64(59)).astype(np.int64)
     return (colour + 2 * np.abs(phase - 32) + tint + noise).astype(np.uint8)
 
 
-def pixels(first: int, count: int, dtype=torch.float64) -> torch.Tensor:
+def pixels(first: int, count: int, dtype=torch.float64, size: int = SIZE) -> torch.Tensor:
     """The same in [0, 1]: u8 / 255 rounded to float32, whatever the type of the result."""
-    return (torch.from_numpy(images(first, count)).float() / 255).to(dtype)
+    return (torch.from_numpy(images(first, count, size)).float() / 255).to(dtype)
 
 
 def normalise(pixels: torch.Tensor, statistics: tuple) -> torch.Tensor:

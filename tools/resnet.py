@@ -44,12 +44,12 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    def __init__(self, depth, widths=NARROW, classes=10, option="B"):
+    def __init__(self, depth, widths=NARROW, classes=10, option="B", channels=3):
         super().__init__()
         blocks, rest = divmod(depth - 2, 6)
         if rest:
             raise ValueError(f"depth {depth} is not 6n + 2")
-        self.conv1 = conv(3, widths[0], 3)
+        self.conv1 = conv(channels, widths[0], 3)
         self.bn1 = nn.BatchNorm2d(widths[0])
         inputs = widths[0]
         for stage in (1, 2, 3):

@@ -22,7 +22,7 @@ pub fn step(
     let autodiff = device.clone().autodiff();
     let spec = InputSpec::cifar(classes, Statistics::CIFAR10)?;
     let architecture: Architecture = name.parse()?;
-    let mut model = architecture.init(&ModelConfig::new(spec), &autodiff);
+    let mut model = architecture.init(&ModelConfig::new(spec), &autodiff)?;
     let shape = [batch, 3, size, size];
     let images = Tensor::from_inner(Tensor::<4>::random(shape, Distribution::Default, device));
     let labels =

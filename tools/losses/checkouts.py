@@ -21,6 +21,10 @@ FOLDERS = {
     "OKDDip-AAAI2020": "AnTuo1998",
     "cs-kd": "alinlab",
     "PS-KD-Pytorch": "lgcnsai",
+    "OKDDip": "DefangChen",
+    "Good-DA-in-KD": "MingSun-Tse",
+    "pytorch-cifar": "kuangliu",
+    "pytorch-classification": "bearpaw",
 }
 
 

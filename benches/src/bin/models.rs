@@ -117,7 +117,7 @@ fn network(name: &str, request: &Request, step: bool, device: &Device) -> Result
     let spec = InputSpec::cifar(classes, Statistics::CIFAR10)?;
     let model = name
         .parse::<Architecture>()?
-        .init(&ModelConfig::new(spec), device);
+        .init(&ModelConfig::new(spec), device)?;
     let shape = [batch, 3, size, size];
     let images = Tensor::<4>::random(shape, Distribution::Default, device);
     Ok(Box::new(move || {

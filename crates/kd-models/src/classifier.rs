@@ -1,8 +1,8 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::resnet::ResNet;
-use crate::{Architecture, Classify, Features, InputSpec};
+use crate::network::Network;
+use crate::{Architecture, Classify, Features, InputSpec, Summary};
 
 /// A network of one of the [architectures](Architecture), with what it expects to be shown.
 #[derive(Module, Debug)]
@@ -12,14 +12,6 @@ pub struct Classifier {
     architecture: Architecture,
     #[module(skip)]
     input_spec: InputSpec,
-}
-
-/// The families. A family more is a variant more.
-// The variants are of one size class: a network is its parameters, which live on the heap.
-#[allow(clippy::large_enum_variant)]
-#[derive(Module, Debug)]
-pub(crate) enum Network {
-    ResNet(ResNet),
 }
 
 impl Classifier {
@@ -34,6 +26,11 @@ impl Classifier {
     /// The name of the network.
     pub fn architecture(&self) -> Architecture {
         self.architecture
+    }
+
+    /// Its layers, their shapes, the counts of parameters and operations.
+    pub fn summary(&self) -> Summary {
+        Summary::new(self.architecture, &self.input_spec, self.network.plan())
     }
 
     pub(crate) fn network(&self) -> &Network {
@@ -52,9 +49,7 @@ impl Classify for Classifier {
 
     fn forward_features(&self, images: Tensor<4>) -> Features {
         let images = self.input_spec.normalize(images);
-        match &self.network {
-            Network::ResNet(network) => network.forward(images),
-        }
+        self.network.forward(images).swap_remove(0)
     }
 
     fn input_spec(&self) -> &InputSpec {

@@ -7,12 +7,28 @@ use crate::weights::Mismatch;
 #[non_exhaustive]
 pub enum ModelError {
     /// The name is not one of [`Architecture::ALL`](crate::Architecture::ALL).
-    #[error("unknown architecture `{found}`; known: {known}")]
+    #[error("unknown architecture `{found}`; did you mean one of {}?", near.join(", "))]
     UnknownArchitecture {
         /// The name that was given.
         found: String,
-        /// Every name that would have been accepted.
-        known: String,
+        /// The names that are most like it, or all.
+        near: Vec<&'static str>,
+    },
+    /// Neither the caller nor the file names the architecture.
+    #[error("{path}: the file names no architecture; name it (`resnet20`, …)")]
+    UnnamedArchitecture {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing is left of the image for one of the layers.
+    #[error("{network}: images of {size:?} (channels, height, width) are too small for {layer}")]
+    SmallImage {
+        /// The network.
+        network: &'static str,
+        /// Channels, height and width of its images.
+        size: [usize; 3],
+        /// The layer.
+        layer: String,
     },
     /// A field of an [`InputSpec`](crate::InputSpec) is out of its range.
     #[error("input spec: `{field}` is {found}, expected {expected}")]

@@ -7,7 +7,9 @@ use kd_models::{Architecture, Classifier, InputSpec, ModelConfig, Statistics};
 
 fn network(architecture: Architecture, seed: u64) -> Classifier {
     let spec = InputSpec::cifar(10, Statistics::CIFAR10).unwrap();
-    architecture.init(&ModelConfig::new(spec).with_seed(seed), &Device::flex())
+    architecture
+        .init(&ModelConfig::new(spec).with_seed(seed), &Device::flex())
+        .unwrap()
 }
 
 /// Every parameter's values, in the order of the module's fields.
@@ -102,8 +104,13 @@ fn every_weight_learns() {
     }
     let spec = InputSpec::cifar(10, Statistics::CIFAR10).unwrap();
     let config = ModelConfig::new(spec);
-    let made_there = Architecture::ResNet8.init(&config, &Device::flex().autodiff());
-    let taken_there = Architecture::ResNet8.init(&config, &Device::flex()).train();
+    let made_there = Architecture::ResNet8
+        .init(&config, &Device::flex().autodiff())
+        .unwrap();
+    let taken_there = Architecture::ResNet8
+        .init(&config, &Device::flex())
+        .unwrap()
+        .train();
     for network in [made_there, taken_there] {
         let mut learning = Learning(Vec::new());
         network.visit(&mut learning);

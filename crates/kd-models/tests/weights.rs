@@ -10,7 +10,7 @@ use kd_models::{
 fn network(architecture: Architecture, classes: usize, shortcut: Shortcut) -> Classifier {
     let spec = InputSpec::cifar(classes, Statistics::CIFAR100).unwrap();
     let config = ModelConfig::new(spec).with_seed(5).with_shortcut(shortcut);
-    architecture.init(&config, &Device::flex())
+    architecture.init(&config, &Device::flex()).unwrap()
 }
 
 fn images() -> Tensor<4> {

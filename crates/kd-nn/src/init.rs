@@ -10,17 +10,47 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// How the weights of convolutions and linear layers are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// Convolutions (rank 4) normal, `std = sqrt(2 / (out_channels · kernel_height · kernel_width))`, their biases as they are;
-    /// linear layers (rank 2, and the bias that follows it) uniform in `±1 / sqrt(fan_in)`.
-    ///
-    /// What the reference implementations of the CIFAR networks do: He et al., *Delving Deep into Rectifiers*, 2015, Eq. 14, with the
-    /// fan-out; the linear rule is PyTorch's default.
+/// How the weights of convolutions and linear layers are drawn. `fan_in` and `fan_out` are the inputs and outputs of a layer, for a
+/// convolution times the pixels of its kernel; groups divide the first alone, as in PyTorch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Draw {
+    /// Normal, `std = sqrt(2 / fan_out)`: He et al., *Delving Deep into Rectifiers*, 2015, Eq. 14. Biases are 0.
     KaimingFanOut,
-    /// Convolutions and linear layers, weight and bias, uniform in `±1 / sqrt(fan_in)`: PyTorch's default.
+    /// Normal, `std = sqrt(2 / fan_in)`: Eq. 10 there. Biases are 0.
+    KaimingFanIn,
+    /// Normal. Biases are 0.
+    Normal {
+        /// Its standard deviation.
+        std: f64,
+    },
+    /// Weights and biases uniform in `±1 / sqrt(fan_in)`: PyTorch's default.
     UniformFanIn,
+}
+
+/// How the weights of a network are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scheme {
+    /// Convolutions.
+    pub conv: Draw,
+    /// Linear layers.
+    pub linear: Draw,
+    /// Whether biases of linear layers are drawn, where they are drawn with the weights; else they are 0.
+    pub linear_bias: bool,
+}
+
+impl Scheme {
+    /// Convolutions by [`Draw::KaimingFanOut`], linear layers by PyTorch's default: what the reference implementations of the CIFAR ResNets do.
+    pub const KAIMING_FAN_OUT: Self = Self {
+        conv: Draw::KaimingFanOut,
+        linear: Draw::UniformFanIn,
+        linear_bias: true,
+    };
+    /// PyTorch's default for both.
+    pub const UNIFORM_FAN_IN: Self = Self {
+        conv: Draw::UniformFanIn,
+        linear: Draw::UniformFanIn,
+        linear_bias: true,
+    };
 }
 
 /// Draw the weights of `module` anew, by the scheme.
@@ -80,33 +110,41 @@ impl ModuleMapper for Initialization {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let shape = param.lazy_shape();
-        let fan_in = match D {
-            4 => shape[1] * shape[2] * shape[3],
-            2 => shape[0],
-            _ => 1,
-        };
-        let bound = 1.0 / (fan_in as f64).sqrt();
-        match D {
-            4 if self.scheme == Scheme::KaimingFanOut => {
-                self.bias = None;
-                let std = (2.0 / (shape[0] * shape[2] * shape[3]) as f64).sqrt();
-                self.draw(param, |stream| {
-                    let z: f64 = StandardNormal.sample(stream);
-                    std * z
-                })
+        let (draw, fan_in, fan_out) = match D {
+            4 => {
+                let pixels = shape[2] * shape[3];
+                (self.scheme.conv, shape[1] * pixels, shape[0] * pixels)
             }
-            2 | 4 => {
-                self.bias = Some((self.parent(), bound));
+            2 => (self.scheme.linear, shape[0], shape[1]),
+            1 => {
+                return match &self.bias {
+                    Some((parent, bound)) if *parent == self.parent() => {
+                        let bound = *bound;
+                        self.draw(param, |stream| uniform(stream, bound))
+                    }
+                    _ => param,
+                };
+            }
+            _ => return param,
+        };
+        let normal = |std: f64| {
+            move |stream: &mut ChaCha8Rng| {
+                let z: f64 = StandardNormal.sample(stream);
+                std * z
+            }
+        };
+        self.bias = None;
+        match draw {
+            Draw::KaimingFanOut => self.draw(param, normal((2.0 / fan_out as f64).sqrt())),
+            Draw::KaimingFanIn => self.draw(param, normal((2.0 / fan_in as f64).sqrt())),
+            Draw::Normal { std } => self.draw(param, normal(std)),
+            Draw::UniformFanIn => {
+                let bound = 1.0 / (fan_in as f64).sqrt();
+                if D == 4 || self.scheme.linear_bias {
+                    self.bias = Some((self.parent(), bound));
+                }
                 self.draw(param, |stream| uniform(stream, bound))
             }
-            1 => match &self.bias {
-                Some((parent, bound)) if *parent == self.parent() => {
-                    let bound = *bound;
-                    self.draw(param, |stream| uniform(stream, bound))
-                }
-                _ => param,
-            },
-            _ => param,
         }
     }
 }

@@ -64,7 +64,7 @@ mod layout;
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use fused::Fused;
-pub use init::{Scheme, initialize};
+pub use init::{Draw, Scheme, initialize};
 pub use layout::channels_last;
 
 /// Gives the memory that the kernels keep for their next use back to the system. They keep what was in use, of each size as much as

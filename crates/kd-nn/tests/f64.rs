@@ -54,7 +54,7 @@ impl Net {
                 .map(|channels| BatchNormConfig::new(channels).init(&device))
                 .into(),
         };
-        formula::fill(net, "small", "fc", false).train()
+        formula::fill(net, "small", false).train()
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {

@@ -51,7 +51,7 @@ fn convolutions() {
             .with_padding(PaddingConfig2d::Explicit(top, left, bottom, right))
             .with_bias(of["bias"].as_bool().unwrap())
             .init(&device);
-        let layer = formula::fill(layer, name, "fc", false).train();
+        let layer = formula::fill(layer, name, false).train();
         let x = tensor(&format!("{name}.x"), input, &device).require_grad();
         let y = layer.forward(x.clone());
         let golden = &golden["values"];
@@ -276,7 +276,7 @@ fn blocks() {
     assert_eq!(cases.len(), 5);
     for (name, golden) in cases {
         let block = Block::new(golden, &Device::flex().autodiff());
-        let block = formula::fill(block, name, "fc", false).train();
+        let block = formula::fill(block, name, false).train();
         check_steps(name, block, golden, |block, x| block.forward(name, x));
     }
 }
@@ -294,7 +294,7 @@ fn norms() {
     for (name, golden) in cases {
         let shape = sizes::<4>(&golden["shape"]);
         let norm = BatchNormConfig::new(shape[1]).init(&Device::flex().autodiff());
-        let holder = formula::fill(Holder { norm }, name, "fc", false).train();
+        let holder = formula::fill(Holder { norm }, name, false).train();
         let block = Block {
             convs: Vec::new(),
             norms: vec![holder.norm],

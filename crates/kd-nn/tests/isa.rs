@@ -46,7 +46,7 @@ fn step() {
     let device = Device::flex().autodiff();
     let conv = |channels: [usize; 2]| {
         let config = Conv2dConfig::new(channels, [3, 3]).with_padding(PaddingConfig2d::Same);
-        formula::fill(config.init(&device), "step", "fc", false).train()
+        formula::fill(config.init(&device), "step", false).train()
     };
     let norm = || BatchNormConfig::new(20).init(&device);
     let (convs, norms) = ([conv([17, 20]), conv([20, 20])], [norm(), norm()]);

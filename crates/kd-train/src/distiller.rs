@@ -29,8 +29,8 @@ use crate::teacher::Teacher;
 /// let (train, test) = (Shapes::render(0, Split::Train, 4000), Shapes::render(0, Split::Test, 1000));
 /// let spec = InputSpec::cifar(10, Statistics::CIFAR10)?;
 /// let device = Device::default();
-/// let teacher = Architecture::ResNet20.init(&ModelConfig::new(spec.clone()), &device);
-/// let student = Architecture::ResNet8.init(&ModelConfig::new(spec).with_seed(1), &device);
+/// let teacher = Architecture::ResNet20.init(&ModelConfig::new(spec.clone()), &device)?;
+/// let student = Architecture::ResNet8.init(&ModelConfig::new(spec).with_seed(1), &device)?;
 ///
 /// let outcome = Distiller::new("tlcutmix_pick".parse::<Recipe>()?)?
 ///     .with_teacher(&teacher)

@@ -99,7 +99,9 @@ fn another_architecture(data: &Path) {
     let spec = InputSpec::cifar(10, Statistics::CIFAR10).unwrap();
     let file = WeightFile::open(&file).unwrap();
     let config = ModelConfig::new(spec).with_shortcut(file.shortcut());
-    let network = Architecture::ResNet32.init(&config, &Device::flex());
+    let network = Architecture::ResNet32
+        .init(&config, &Device::flex())
+        .unwrap();
     let error = weights::load(network, file)
         .map(|_| ())
         .unwrap_err()

@@ -194,7 +194,7 @@ fn a_forward_pass() {
                 .init(device),
             spec,
         };
-        initialize(network, Scheme::KaimingFanOut, 5)
+        initialize(network, Scheme::KAIMING_FAN_OUT, 5)
     };
     assert_close(&forward(build, &vulkan), &forward(build, &flex), "logits");
 }
@@ -204,7 +204,9 @@ fn a_forward_pass() {
 fn a_forward_pass_of_a_resnet() {
     let (flex, vulkan) = devices();
     let build = |spec: InputSpec, device: &Device| {
-        Architecture::ResNet8.init(&ModelConfig::new(spec), device)
+        Architecture::ResNet8
+            .init(&ModelConfig::new(spec), device)
+            .unwrap()
     };
     assert_close(&forward(build, &vulkan), &forward(build, &flex), "logits");
 }

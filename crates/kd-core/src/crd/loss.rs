@@ -76,7 +76,7 @@ impl CrdLossConfig {
                 embed_s: LinearConfig::new(student, features).init(device),
                 embed_t: LinearConfig::new(teacher, features).init(device),
             },
-            kd_nn::Scheme::UniformFanIn,
+            kd_nn::Scheme::UNIFORM_FAN_IN,
             self.seed,
         );
         // Banks are no parameters: they live outside of autodiff.

@@ -107,7 +107,7 @@ impl HintConfig {
         };
         Ok(kd_nn::initialize(
             hint,
-            kd_nn::Scheme::UniformFanIn,
+            kd_nn::Scheme::UNIFORM_FAN_IN,
             self.seed,
         ))
     }

@@ -140,7 +140,7 @@ impl ParaphraserConfig {
         };
         Ok(kd_nn::initialize(
             paraphraser,
-            kd_nn::Scheme::UniformFanIn,
+            kd_nn::Scheme::UNIFORM_FAN_IN,
             self.seed,
         ))
     }
@@ -213,7 +213,7 @@ impl TranslatorConfig {
         };
         Ok(kd_nn::initialize(
             translator,
-            kd_nn::Scheme::UniformFanIn,
+            kd_nn::Scheme::UNIFORM_FAN_IN,
             self.seed,
         ))
     }

@@ -63,7 +63,7 @@ impl VidLossConfig {
         };
         Ok(kd_nn::initialize(
             loss,
-            kd_nn::Scheme::UniformFanIn,
+            kd_nn::Scheme::UNIFORM_FAN_IN,
             self.seed,
         ))
     }

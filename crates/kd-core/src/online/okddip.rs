@@ -76,7 +76,7 @@ impl OkddipConfig {
         };
         Ok(kd_nn::initialize(
             okddip,
-            kd_nn::Scheme::UniformFanIn,
+            kd_nn::Scheme::UNIFORM_FAN_IN,
             self.seed,
         ))
     }

@@ -67,7 +67,7 @@ impl OneConfig {
         };
         Ok(kd_nn::initialize(
             one,
-            kd_nn::Scheme::UniformFanIn,
+            kd_nn::Scheme::UNIFORM_FAN_IN,
             self.seed,
         ))
     }

@@ -68,7 +68,7 @@ impl PeerTeacherConfig {
         };
         Ok(kd_nn::initialize(
             teacher,
-            kd_nn::Scheme::UniformFanIn,
+            kd_nn::Scheme::UNIFORM_FAN_IN,
             self.seed,
         ))
     }

@@ -64,7 +64,9 @@ impl WeightFile {
             }
         }
         for tensor in &mut file.tensors {
-            tensor.name = canonical_name(&tensor.name);
+            if let Some(name) = tensor.name.strip_prefix("module.") {
+                tensor.name = name.to_string();
+            }
         }
         // A count of training steps, which no forward pass reads.
         file.tensors
@@ -94,6 +96,13 @@ impl WeightFile {
             true => Shortcut::Projection,
             false => Shortcut::Padding,
         }
+    }
+
+    /// The width of the hidden layers of the ImageNet VGG in the file.
+    pub fn hidden(&self) -> Option<usize> {
+        let mut tensors = self.tensors.iter();
+        let bias = tensors.find(|tensor| tensor.name == "classifier.0.bias")?;
+        bias.shape.to_vec().first().map(|&width| width as usize)
     }
 
     pub(super) fn into_tensors(self) -> (PathBuf, Vec<PackTensor>) {
@@ -165,17 +174,6 @@ impl WeightFile {
         }
         Err(self.malformed(reason))
     }
-}
-
-/// The name of a tensor in kd's networks, from the name that a published checkpoint gives it.
-fn canonical_name(name: &str) -> String {
-    let name = name.strip_prefix("module.").unwrap_or(name);
-    let name = match name.strip_prefix("linear.") {
-        Some(rest) => format!("fc.{rest}"),
-        None => name.to_string(),
-    };
-    name.replace(".downsample.0.", ".downsample.conv.")
-        .replace(".downsample.1.", ".downsample.bn.")
 }
 
 fn digest(path: &Path) -> Result<String, ModelError> {

@@ -62,16 +62,7 @@ impl Mismatch {
 
 /// The name that a tensor has in files, from the one it has in kd's networks.
 fn in_file(name: &str) -> String {
-    [
-        (".downsample.conv.", ".downsample.0."),
-        (".downsample.bn.", ".downsample.1."),
-        (".gamma", ".weight"),
-        (".beta", ".bias"),
-    ]
-    .into_iter()
-    .fold(name.to_string(), |name, (ours, theirs)| {
-        name.replace(ours, theirs)
-    })
+    name.replace(".gamma", ".weight").replace(".beta", ".bias")
 }
 
 impl fmt::Display for Mismatch {

@@ -13,13 +13,14 @@ mod mismatch;
 use std::path::Path;
 
 use burn::tensor::Device;
+use burn_store::burn_pack::Tensor as PackTensor;
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, ModuleStore, SafetensorsStore};
 
 use file::About;
 pub use file::WeightFile;
 pub use mismatch::{Mismatch, Misshapen};
 
-use crate::classifier::Network;
+use crate::network::Network;
 use crate::{Architecture, Classifier, Classify, InputSpec, ModelConfig, ModelError, Statistics};
 
 /// Restore a network whose architecture the caller names, or the file does.
@@ -31,8 +32,8 @@ use crate::{Architecture, Classifier, Classify, InputSpec, ModelConfig, ModelErr
 /// # Errors
 ///
 /// [`ModelError::Io`] and [`ModelError::Malformed`] for a file that cannot be read, [`ModelError::Mismatch`] when a tensor
-/// is missing, unexpected or of another shape, [`ModelError::UnknownArchitecture`] when neither the caller nor the file
-/// names one.
+/// is missing, unexpected or of another shape, [`ModelError::UnnamedArchitecture`] when neither the caller nor the file
+/// names one, [`ModelError::SmallImage`] when the input spec does not suit the architecture.
 pub fn restore(
     path: &Path,
     architecture: Option<Architecture>,
@@ -44,9 +45,8 @@ pub fn restore(
     let architecture = match architecture.or(file.architecture()) {
         Some(architecture) => architecture,
         None => {
-            return Err(ModelError::UnknownArchitecture {
-                found: format!("none given, and {} names none", path.display()),
-                known: Architecture::ALL.map(Architecture::name).join(", "),
+            return Err(ModelError::UnnamedArchitecture {
+                path: path.to_path_buf(),
             });
         }
     };
@@ -56,8 +56,9 @@ pub fn restore(
         (None, Some(statistics)) => with_statistics(default, statistics)?,
         (None, None) => default.clone(),
     };
-    let config = ModelConfig::new(input_spec).with_shortcut(file.shortcut());
-    load(architecture.init(&config, device), file)
+    let mut config = ModelConfig::new(input_spec).with_shortcut(file.shortcut());
+    config.hidden = file.hidden().unwrap_or(config.hidden);
+    load(architecture.init(&config, device)?, file)
 }
 
 fn with_statistics(spec: &InputSpec, statistics: Statistics) -> Result<InputSpec, ModelError> {
@@ -81,7 +82,8 @@ pub fn load(mut classifier: Classifier, file: WeightFile) -> Result<Classifier, 
         classifier.architecture(),
         classifier.input_spec().classes()
     );
-    let (path, tensors) = file.into_tensors();
+    let (path, mut tensors) = file.into_tensors();
+    rename_head(&mut tensors, classifier.network());
     let adapter = Box::new(burn_store::PyTorchToBurnAdapter);
     let result = classifier
         .network_mut()
@@ -93,6 +95,24 @@ pub fn load(mut classifier: Classifier, file: WeightFile) -> Result<Classifier, 
             network,
             mismatch: Box::new(mismatch),
         }),
+    }
+}
+
+/// A ResNet's head is `linear` or `fc`, by who published it.
+fn rename_head(tensors: &mut [PackTensor], network: &Network) {
+    let heads = ["fc.", "linear."];
+    let has = |head: &str| {
+        let mut layers = network.plan().layers.iter();
+        layers.any(|layer| head.strip_suffix('.') == Some(&layer.name))
+    };
+    for (theirs, ours) in [heads, [heads[1], heads[0]]].map(|[a, b]| (a, b)) {
+        if has(ours) && !has(theirs) {
+            for tensor in tensors.iter_mut() {
+                if let Some(rest) = tensor.name.strip_prefix(theirs) {
+                    tensor.name = format!("{ours}{rest}");
+                }
+            }
+        }
     }
 }
 
@@ -117,8 +137,6 @@ pub fn save(classifier: &Classifier, path: &Path) -> Result<(), ModelError> {
         .skip_enum_variants(true)
         .clear_metadata()
         .metadata(file::ENTRY, about)
-        .with_key_remapping(r"downsample\.conv\.", "downsample.0.")
-        .with_key_remapping(r"downsample\.bn\.", "downsample.1.")
         .with_to_adapter(BurnToPyTorchAdapter);
     let network: &Network = classifier.network();
     store

@@ -53,7 +53,7 @@ proptest! {
     #[test]
     fn convolutions_are_burn_s((config, shape) in any_convolution()) {
         let device = device();
-        let layer = formula::fill(config.init(&device), "conv", "fc", false).train();
+        let layer = formula::fill(config.init(&device), "conv", false).train();
         let burn: nn::conv::Conv2d = layer.clone().into();
         let pass = |forward: &dyn Fn(Tensor<4>) -> Tensor<4>| {
             let x = tensor("x", shape, &device).require_grad();

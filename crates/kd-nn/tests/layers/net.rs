@@ -74,7 +74,7 @@ impl Net {
                 .map(|channels| BatchNormConfig::new(channels).init(device))
                 .into(),
         };
-        let net = formula::fill(net, "net", "fc", true);
+        let net = formula::fill(net, "net", true);
         match device.is_autodiff() {
             true => net.train(),
             false => net,

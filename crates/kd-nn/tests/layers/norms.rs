@@ -27,7 +27,6 @@ fn norms_of_other_settings() {
     let conv = formula::fill(
         Conv2dConfig::new([CHANNELS, 9], [3, 3]).init(&device),
         "conv",
-        "fc",
         false,
     )
     .train();

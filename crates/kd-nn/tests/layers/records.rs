@@ -34,7 +34,7 @@ impl Ours {
     }
 
     fn filled(key: &str) -> Self {
-        formula::fill(Self::new(), key, "fc", true)
+        formula::fill(Self::new(), key, true)
     }
 
     fn numbers(&self) -> [Vec<f64>; 6] {

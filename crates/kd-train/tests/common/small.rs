@@ -16,7 +16,7 @@ pub fn spec(statistics: Statistics) -> InputSpec {
 
 pub fn network(architecture: Architecture, seed: u64) -> Classifier {
     let config = ModelConfig::new(spec(Statistics::CIFAR10)).with_seed(seed);
-    architecture.init(&config, &Device::flex())
+    architecture.init(&config, &Device::flex()).unwrap()
 }
 
 pub fn teacher() -> Classifier {

@@ -45,8 +45,8 @@ impl Run {
         };
         let network = |name: &str, architecture: Architecture, statistics, seen| {
             let spec = InputSpec::cifar(10, statistics).unwrap();
-            let network = architecture.init(&ModelConfig::new(spec), device);
-            formula::fill(network, name, "fc", seen)
+            let network = architecture.init(&ModelConfig::new(spec), device).unwrap();
+            formula::fill(network, name, seen)
         };
         // The two normalise with statistics of their own and are shown the same pixels.
         let student = network("student", Architecture::ResNet8, Statistics::CIFAR10, false);
@@ -138,7 +138,7 @@ pub fn tensors<M: Module>(module: &M) -> BTreeMap<String, (ParamId, Vec<f64>)> {
             self.path.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let path = formula::pytorch_path(&self.path, "fc");
+            let path = formula::pytorch_path(&self.path);
             let tensor = param.val().inner();
             let tensor = if D == 2 { tensor.transpose() } else { tensor };
             let values = tensor.into_data().iter::<f64>().collect();

@@ -78,7 +78,9 @@ pub(crate) fn optimizer() -> ModuleOptimizer {
 
 fn network(architecture: Architecture, seed: u64) -> Classifier {
     let spec = InputSpec::cifar(CLASSES, Statistics::CIFAR10).unwrap();
-    architecture.init(&ModelConfig::new(spec).with_seed(seed), &tracked())
+    architecture
+        .init(&ModelConfig::new(spec).with_seed(seed), &tracked())
+        .unwrap()
 }
 
 /// Students of a seed, untrained. Clones would share their batch norm's statistics.

@@ -1,0 +1,53 @@
+//! DenseNet-BC for small images (Huang et al., 2017), with the names of the online distillation benchmark (Chen et al., 2020).
+
+use crate::plan::{Builder, Conv, Pool, Value};
+
+const GROWTH: usize = 12;
+const HALVE: Pool = Pool {
+    kernel: 2,
+    stride: 2,
+    padding: 0,
+};
+
+/// Three blocks of `layers` layers.
+pub(crate) fn densenet(b: &mut Builder, layers: usize) {
+    let image = b.image();
+    let mut x = b.conv(image, "features.conv0", Conv::new(2 * GROWTH, 3));
+    b.tap("stem", x);
+    for block in 1..=3 {
+        if block > 1 {
+            x = transition(b, x, &format!("features.transition{}", block - 1));
+        }
+        for layer in 1..=layers {
+            x = dense(
+                b,
+                x,
+                &format!("features.denseblock{block}.denselayer{layer}"),
+            );
+        }
+        b.tap(format!("denseblock{block}"), x);
+    }
+    let x = b.norm(x, "features.norm_final");
+    let x = b.relu(x);
+    let x = b.pooled(x);
+    b.head(x, "classifier");
+}
+
+/// What was there, and `GROWTH` channels more.
+fn dense(b: &mut Builder, x: Value, name: &str) -> Value {
+    let y = b.norm(x, format!("{name}.norm1"));
+    let y = b.relu(y);
+    let names = [format!("{name}.conv1"), format!("{name}.norm2")];
+    let y = b.activated(y, names, Conv::new(4 * GROWTH, 1));
+    let y = b.conv(y, format!("{name}.conv2"), Conv::new(GROWTH, 3));
+    b.concat(x, y)
+}
+
+/// Half the channels at half the resolution.
+fn transition(b: &mut Builder, x: Value, name: &str) -> Value {
+    let half = b.channels(x) / 2;
+    let y = b.norm(x, format!("{name}.norm"));
+    let y = b.relu(y);
+    let y = b.conv(y, format!("{name}.conv"), Conv::new(half, 1));
+    b.average_pool(y, HALVE)
+}

@@ -1,0 +1,133 @@
+//! A network as data: layers under the names that checkpoints give them, and the operations that lead from an image to its logits.
+//!
+//! A family (`families`) writes its networks down once, with a [`Builder`]; from that follow the shapes, the counts of parameters and
+//! operations, the keys of the weight files and the pass itself ([`Network`](crate::network::Network)).
+
+mod builder;
+mod schedule;
+
+pub(crate) use builder::{Builder, Conv};
+pub(crate) use schedule::{Link, Step};
+
+/// What an operation gives: the number of its node.
+pub(crate) type Value = usize;
+
+/// Without the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Channels, height, width.
+    Map([usize; 3]),
+    Row(usize),
+}
+
+/// A layer with parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Layer {
+    /// As in the published checkpoints: `layer1.0.conv1`.
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    /// Of what it gives.
+    pub(crate) shape: Shape,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Conv { inputs: usize, conv: Conv },
+    Norm { channels: usize },
+    Linear { inputs: usize, outputs: usize },
+}
+
+impl Layer {
+    /// Weights and biases.
+    pub(crate) fn params(&self) -> usize {
+        match &self.kind {
+            Kind::Conv { inputs, conv } => {
+                let weights = conv.outputs * (inputs / conv.groups) * conv.kernel * conv.kernel;
+                weights + if conv.bias { conv.outputs } else { 0 }
+            }
+            Kind::Norm { channels } => 2 * channels,
+            Kind::Linear { inputs, outputs } => (inputs + 1) * outputs,
+        }
+    }
+
+    /// Two for each multiply-add of a convolution or a linear layer, of one image.
+    pub(crate) fn flops(&self) -> u64 {
+        let multiply_adds = match (&self.kind, self.shape) {
+            (Kind::Conv { inputs, conv }, Shape::Map([outputs, height, width])) => {
+                outputs * height * width * (inputs / conv.groups) * conv.kernel * conv.kernel
+            }
+            (Kind::Linear { inputs, outputs }, _) => inputs * outputs,
+            _ => 0,
+        };
+        2 * multiply_adds as u64
+    }
+}
+
+/// An operation, and what it is given.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) op: Op,
+    pub(crate) input: Value,
+    pub(crate) shape: Shape,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Op {
+    /// The images: the first node, and no other.
+    Image,
+    /// The layer of this number.
+    Layer(usize),
+    Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// The other value is added.
+    Add(Value),
+    /// The channels of the other value come behind.
+    Concat(Value),
+    /// Some of the channels, from the first on.
+    Channels {
+        first: usize,
+        count: usize,
+    },
+    /// Channel `c` of the result is channel `(c mod groups) (channels / groups) + c / groups`.
+    Shuffle {
+        groups: usize,
+    },
+    /// Every second pixel for a stride of 2, and channels of zeros before and behind.
+    PadChannels {
+        channels: usize,
+        stride: usize,
+    },
+    MaxPool(Pool),
+    /// Zeros outside of the image are averaged in.
+    AveragePool(Pool),
+    AdaptiveAverage {
+        side: usize,
+    },
+    Flatten,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pool {
+    pub(crate) kernel: usize,
+    pub(crate) stride: usize,
+    pub(crate) padding: usize,
+}
+
+/// What a network answers: one of several if it has branches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) embedding: Value,
+    pub(crate) logits: Value,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) layers: Vec<Layer>,
+    /// The stages, from the input to the head.
+    pub(crate) taps: Vec<(String, Value)>,
+    pub(crate) outputs: Vec<Output>,
+    /// The nodes in groups that are computed as one.
+    pub(crate) steps: Vec<Step>,
+}
