@@ -14,7 +14,7 @@ import torch
 
 import machine
 import options
-from models import LEAST_MS, Ours, timed
+from networks import LEAST_MS, Ours, timed
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 from losses import feature, logit, online, own, relation  # noqa: E402

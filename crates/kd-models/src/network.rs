@@ -7,13 +7,12 @@ use burn::module::{
 };
 use burn::nn::{Initializer, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
-use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
-use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
+use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Tensor, s};
-use kd_nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Fused};
+use kd_nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Fused, mean_pixels};
 
 use crate::Features;
-use crate::plan::{Conv, Kind, Link, Op, Plan, Pool, Step, Value};
+use crate::plan::{Conv, Kind, Link, Op, Plan, Step, Value};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
@@ -166,23 +165,18 @@ impl Network {
             },
             Op::Relu6 => Any::Map(map().clamp(0.0, 6.0)),
             Op::Add(other) => Any::Map(map() + values.map(other)),
-            Op::Concat(behind) => Any::Map(Tensor::cat(vec![map(), values.map(behind)], 1)),
-            Op::Channels { first, count } => Any::Map(map().narrow(1, first, count)),
-            Op::Shuffle { groups } => Any::Map(shuffle(map(), groups)),
+            Op::Arrange(other, ref arrangement) => Any::Map(match other {
+                None => arrangement.of([map()]),
+                Some(other) => arrangement.of([map(), values.map(other)]),
+            }),
             Op::PadChannels { channels, stride } => Any::Map(pad_channels(map(), channels, stride)),
-            Op::MaxPool(pool) => Any::Map(max_pool(map(), pool)),
-            Op::AveragePool(pool) => Any::Map(average_pool(map(), pool)),
+            Op::MaxPool(pool) => Any::Map(pool.largest(map())),
+            Op::AveragePool(pool) => Any::Map(pool.mean(map())),
+            Op::MeanPixels => Any::Row(mean_pixels(map())),
             Op::AdaptiveAverage { side } => Any::Map(adaptive_avg_pool2d(map(), [side; 2])),
             Op::Flatten => Any::Row(map().flatten(1, 3)),
         }
     }
-}
-
-fn shuffle(x: Tensor<4>, groups: usize) -> Tensor<4> {
-    let [batch, channels, height, width] = x.dims();
-    x.reshape([batch, groups, channels / groups, height, width])
-        .swap_dims(1, 2)
-        .reshape([batch, channels, height, width])
 }
 
 /// Half of the zeros before and half behind.
@@ -202,20 +196,6 @@ fn pad_channels(x: Tensor<4>, channels: usize, stride: usize) -> Tensor<4> {
     let zeros = |n| Tensor::zeros([batch, n, height, width], &x.device());
     let behind = zeros(channels - inputs - before);
     Tensor::cat(vec![zeros(before), x.clone(), behind], 1)
-}
-
-fn max_pool(x: Tensor<4>, pool: Pool) -> Tensor<4> {
-    let options = MaxPoolOptions::new([pool.kernel; 2])
-        .with_stride([pool.stride; 2])
-        .with_padding([pool.padding; 2]);
-    max_pool2d(x, options)
-}
-
-fn average_pool(x: Tensor<4>, pool: Pool) -> Tensor<4> {
-    let options = AvgPoolOptions::new([pool.kernel; 2])
-        .with_stride([pool.stride; 2])
-        .with_padding([pool.padding; 2]);
-    avg_pool2d(x, options)
 }
 
 #[derive(Clone)]
@@ -239,11 +219,7 @@ impl Values {
         for (number, inputs) in inputs.iter().enumerate() {
             inputs.iter().for_each(|&input| last[input] = Some(number));
         }
-        plan.taps.iter().for_each(|(_, tap)| last[*tap] = None);
-        for output in &plan.outputs {
-            last[output.embedding] = None;
-            last[output.logits] = None;
-        }
+        plan.given_away().for_each(|value| last[value] = None);
         let mut values = vec![None; plan.nodes.len()];
         values[0] = Some(Any::Map(images));
         Self {

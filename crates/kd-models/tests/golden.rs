@@ -7,7 +7,6 @@
 #[path = "common/formula.rs"]
 mod formula;
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use kd_models::{Architecture, Classifier, Classify, InputSpec, ModelConfig, Shortcut, Statistics};
 use serde_json::Value;

@@ -87,11 +87,12 @@ pub fn with_backward<const D: usize, const V: usize>(
 ) -> Tensor<V> {
     #[cfg(feature = "flex")]
     {
-        let backward = move |gradient| {
+        let backward = move |gradient, _| {
             let gradient = backward(Tensor::<V>::from_dispatch(gradient));
-            gradient.into_dispatch()
+            [Some(gradient.into_dispatch())]
         };
-        let value = crate::flex::with_backward(x.into_dispatch(), value.into_dispatch(), backward);
+        let value =
+            crate::flex::with_backward([x.into_dispatch()], value.into_dispatch(), backward);
         Tensor::from_dispatch(value)
     }
     #[cfg(not(feature = "flex"))]

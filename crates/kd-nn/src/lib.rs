@@ -60,12 +60,14 @@ mod init;
 #[cfg(feature = "flex")]
 mod kernels;
 mod layout;
+mod maps;
 
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use fused::Fused;
 pub use init::{Draw, Scheme, initialize};
 pub use layout::channels_last;
+pub use maps::{Arrangement, Pool, mean_pixels};
 
 /// Gives the memory that the kernels keep for their next use back to the system. They keep what was in use, of each size as much as
 /// at any one time, and at most 4 GiB; a program that has finished training and goes on to something else may want it.

@@ -1,13 +1,11 @@
 //! DenseNet-BC for small images (Huang et al., 2017), with the names of the online distillation benchmark (Chen et al., 2020).
 
-use crate::plan::{Builder, Conv, Pool, Value};
+use kd_nn::Pool;
+
+use crate::plan::{Builder, Conv, Value};
 
 const GROWTH: usize = 12;
-const HALVE: Pool = Pool {
-    kernel: 2,
-    stride: 2,
-    padding: 0,
-};
+const HALVE: Pool = Pool::square(2, 2, 0);
 
 /// Three blocks of `layers` layers.
 pub(crate) fn densenet(b: &mut Builder, layers: usize) {

@@ -1,12 +1,10 @@
 //! LeNet-5 (LeCun et al., 1998) with ReLU and maxima, and AlexNet (Krizhevsky et al., 2012) for small images.
 
-use crate::plan::{Builder, Conv, Pool, Value};
+use kd_nn::Pool;
 
-const HALVE: Pool = Pool {
-    kernel: 2,
-    stride: 2,
-    padding: 0,
-};
+use crate::plan::{Builder, Conv, Value};
+
+const HALVE: Pool = Pool::square(2, 2, 0);
 
 /// 28 pixels are padded to 32, as usual on MNIST.
 fn padded(b: &Builder) -> usize {

@@ -1,8 +1,9 @@
 //! Residual networks (He et al., *Deep Residual Learning*, 2015).
 
+use kd_nn::Pool;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Builder, Conv, Pool, Value};
+use crate::plan::{Builder, Conv, Value};
 
 /// What a residual block of a CIFAR ResNet adds where its output has another shape than its input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,11 +183,7 @@ pub(crate) fn imagenet(b: &mut Builder, depth: usize) {
     let image = b.image();
     let x = b.activated(image, ["conv1", "bn1"], Conv::new(64, 7).stride(2));
     b.tap("stem", x);
-    let pool = Pool {
-        kernel: 3,
-        stride: 2,
-        padding: 1,
-    };
+    let pool = Pool::square(3, 2, 1);
     let x = b.max_pool(x, pool);
     four_stages(b, x, depth, "downsample", "fc");
 }

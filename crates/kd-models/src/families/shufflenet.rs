@@ -1,13 +1,11 @@
 //! ShuffleNet (Zhang et al., 2017) and ShuffleNetV2 (Ma et al., 2018).
 
-use crate::plan::{Builder, Conv, Pool, Value};
+use kd_nn::Pool;
+
+use crate::plan::{Builder, Conv, Value};
 
 const GROUPS: usize = 3;
-const HALVE: Pool = Pool {
-    kernel: 3,
-    stride: 2,
-    padding: 1,
-};
+const HALVE: Pool = Pool::square(3, 2, 1);
 
 /// ShuffleNet with three groups, as RepDistiller has it: a 1×1 stem and no pooling behind it.
 pub(crate) fn v1(b: &mut Builder) {

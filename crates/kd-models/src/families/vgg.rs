@@ -1,13 +1,11 @@
 //! VGG networks (Simonyan and Zisserman, 2014) in three layouts.
 
-use crate::plan::{Builder, Conv, Pool, Value};
+use kd_nn::Pool;
+
+use crate::plan::{Builder, Conv, Value};
 
 const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
-const HALVE: Pool = Pool {
-    kernel: 2,
-    stride: 2,
-    padding: 0,
-};
+const HALVE: Pool = Pool::square(2, 2, 0);
 
 /// Convolutions of the five blocks.
 fn counts(depth: usize) -> [usize; 5] {

@@ -1,4 +1,6 @@
-use super::{Kind, Layer, Node, Op, Output, Plan, Pool, Shape, Value, schedule};
+use kd_nn::{Arrangement, Pool};
+
+use super::{Kind, Layer, Node, Op, Output, Plan, Shape, Value, arrange, schedule};
 
 /// A convolution with a square kernel; padded so that stride 1 keeps the size, unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +89,10 @@ impl Builder {
             outputs: self.outputs,
             steps: Vec::new(),
         };
-        plan.steps = schedule::steps(&plan);
+        let mut seen = vec![false; plan.nodes.len()];
+        plan.given_away().for_each(|value| seen[value] = true);
+        arrange::merge(&mut plan.nodes, &seen);
+        plan.steps = schedule::steps(&plan, seen);
         Ok(plan)
     }
 
@@ -124,20 +129,19 @@ impl Builder {
         self.nodes.len() - 1
     }
 
-    /// How many windows there are along a side.
-    fn windows(&mut self, size: usize, pool: Pool, name: &str) -> usize {
-        let Pool {
-            kernel,
-            stride,
-            padding,
-        } = pool;
-        match (size + 2 * padding).checked_sub(kernel) {
-            Some(rest) => rest / stride + 1,
-            None => {
-                self.too_small.get_or_insert_with(|| name.to_string());
-                1
+    /// How many windows there are of each side.
+    fn windows(&mut self, x: Value, pool: Pool, name: &str) -> [usize; 2] {
+        let [_, sides @ ..] = self.map(x);
+        [0, 1].map(|axis| {
+            let size = sides[axis] + 2 * pool.padding[axis];
+            match size.checked_sub(pool.kernel[axis]) {
+                Some(rest) => rest / pool.stride[axis] + 1,
+                None => {
+                    self.too_small.get_or_insert_with(|| name.to_string());
+                    1
+                }
             }
-        }
+        })
     }
 
     fn layer(&mut self, x: Value, name: String, kind: Kind, shape: Shape) -> Value {
@@ -147,13 +151,9 @@ impl Builder {
 
     pub(crate) fn conv(&mut self, x: Value, name: impl Into<String>, conv: Conv) -> Value {
         let name = name.into();
-        let [inputs, height, width] = self.map(x);
-        let windows = Pool {
-            kernel: conv.kernel,
-            stride: conv.stride,
-            padding: conv.padding,
-        };
-        let [height, width] = [height, width].map(|size| self.windows(size, windows, &name));
+        let inputs = self.channels(x);
+        let windows = Pool::square(conv.kernel, conv.stride, conv.padding);
+        let [height, width] = self.windows(x, windows, &name);
         let shape = Shape::Map([conv.outputs, height, width]);
         self.layer(x, name, Kind::Conv { inputs, conv }, shape)
     }
@@ -208,26 +208,31 @@ impl Builder {
         self.same(x, Op::Add(shortcut))
     }
 
+    /// Channel `c` of the result is channel `(c mod groups) (channels / groups) + c / groups`.
     pub(crate) fn shuffle(&mut self, x: Value, groups: usize) -> Value {
-        self.same(x, Op::Shuffle { groups })
+        let channels = self.channels(x);
+        let from = |c| (0, (c % groups) * (channels / groups) + c / groups);
+        self.arrange(x, None, (0..channels).map(from).collect())
     }
 
-    fn with_channels(&mut self, x: Value, channels: usize, op: Op) -> Value {
+    fn arrange(&mut self, x: Value, other: Option<Value>, order: Vec<(usize, usize)>) -> Value {
         let [_, height, width] = self.map(x);
-        self.push(x, op, Shape::Map([channels, height, width]))
+        let shape = Shape::Map([order.len(), height, width]);
+        self.push(x, Op::Arrange(other, Arrangement::new(order)), shape)
     }
 
+    /// The channels of both.
     pub(crate) fn concat(&mut self, x: Value, behind: Value) -> Value {
-        let channels = self.channels(x) + self.channels(behind);
-        self.with_channels(x, channels, Op::Concat(behind))
+        let first = (0..self.channels(x)).map(|c| (0, c));
+        let second = (0..self.channels(behind)).map(|c| (1, c));
+        self.arrange(x, Some(behind), first.chain(second).collect())
     }
 
     /// The first half of the channels, and the second.
     pub(crate) fn halves(&mut self, x: Value) -> [Value; 2] {
         let channels = self.channels(x);
-        let half = channels / 2;
-        [(0, half), (half, channels - half)]
-            .map(|(first, count)| self.with_channels(x, count, Op::Channels { first, count }))
+        [0..channels / 2, channels / 2..channels]
+            .map(|half| self.arrange(x, None, half.map(|c| (0, c)).collect()))
     }
 
     pub(crate) fn pad_channels(&mut self, x: Value, channels: usize, stride: usize) -> Value {
@@ -236,18 +241,18 @@ impl Builder {
         self.push(x, Op::PadChannels { channels, stride }, Shape::Map(shape))
     }
 
-    fn pool(&mut self, x: Value, pool: Pool, op: Op, name: &str) -> Value {
-        let [channels, height, width] = self.map(x);
-        let [height, width] = [height, width].map(|size| self.windows(size, pool, name));
+    fn pool(&mut self, x: Value, pool: Pool, op: Op) -> Value {
+        let channels = self.channels(x);
+        let [height, width] = self.windows(x, pool, "a pooling layer");
         self.push(x, op, Shape::Map([channels, height, width]))
     }
 
     pub(crate) fn max_pool(&mut self, x: Value, pool: Pool) -> Value {
-        self.pool(x, pool, Op::MaxPool(pool), "a pooling layer")
+        self.pool(x, pool, Op::MaxPool(pool))
     }
 
     pub(crate) fn average_pool(&mut self, x: Value, pool: Pool) -> Value {
-        self.pool(x, pool, Op::AveragePool(pool), "a pooling layer")
+        self.pool(x, pool, Op::AveragePool(pool))
     }
 
     /// The mean of windows that divide the image into `side` × `side`.
@@ -264,8 +269,8 @@ impl Builder {
 
     /// The mean over the pixels.
     pub(crate) fn pooled(&mut self, x: Value) -> Value {
-        let x = self.adaptive_average(x, 1);
-        self.flatten(x)
+        let channels = self.channels(x);
+        self.push(x, Op::MeanPixels, Shape::Row(channels))
     }
 
     /// What is given to losses as a stage of the network.

@@ -3,8 +3,11 @@
 //! A family (`families`) writes its networks down once, with a [`Builder`]; from that follow the shapes, the counts of parameters and
 //! operations, the keys of the weight files and the pass itself ([`Network`](crate::network::Network)).
 
+mod arrange;
 mod builder;
 mod schedule;
+
+use kd_nn::{Arrangement, Pool};
 
 pub(crate) use builder::{Builder, Conv};
 pub(crate) use schedule::{Link, Step};
@@ -82,17 +85,8 @@ pub(crate) enum Op {
     Relu6,
     /// The other value is added.
     Add(Value),
-    /// The channels of the other value come behind.
-    Concat(Value),
-    /// Some of the channels, from the first on.
-    Channels {
-        first: usize,
-        count: usize,
-    },
-    /// Channel `c` of the result is channel `(c mod groups) (channels / groups) + c / groups`.
-    Shuffle {
-        groups: usize,
-    },
+    /// Channels of the input, and of the other value if there is one, in another order.
+    Arrange(Option<Value>, Arrangement),
     /// Every second pixel for a stride of 2, and channels of zeros before and behind.
     PadChannels {
         channels: usize,
@@ -101,17 +95,23 @@ pub(crate) enum Op {
     MaxPool(Pool),
     /// Zeros outside of the image are averaged in.
     AveragePool(Pool),
+    MeanPixels,
     AdaptiveAverage {
         side: usize,
     },
     Flatten,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pool {
-    pub(crate) kernel: usize,
-    pub(crate) stride: usize,
-    pub(crate) padding: usize,
+impl Node {
+    /// The values that it reads.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = Value> {
+        let other = match self.op {
+            Op::Add(other) => Some(other),
+            Op::Arrange(other, _) => other,
+            _ => None,
+        };
+        std::iter::once(self.input).chain(other)
+    }
 }
 
 /// What a network answers: one of several if it has branches.
@@ -130,4 +130,13 @@ pub(crate) struct Plan {
     pub(crate) outputs: Vec<Output>,
     /// The nodes in groups that are computed as one.
     pub(crate) steps: Vec<Step>,
+}
+
+impl Plan {
+    /// What the network gives.
+    pub(crate) fn given_away(&self) -> impl Iterator<Item = Value> {
+        let taps = self.taps.iter().map(|(_, tap)| *tap);
+        let outputs = self.outputs.iter();
+        taps.chain(outputs.flat_map(|output| [output.embedding, output.logits]))
+    }
 }

@@ -35,13 +35,7 @@ impl Step {
     /// The values that it needs.
     pub(crate) fn inputs(&self, plan: &Plan) -> Vec<Value> {
         match self {
-            Self::Node(node) => {
-                let node = &plan.nodes[*node];
-                match node.op {
-                    Op::Add(other) | Op::Concat(other) => vec![node.input, other],
-                    _ => vec![node.input],
-                }
-            }
+            Self::Node(node) => plan.nodes[*node].inputs().collect(),
             Self::Fused { input, links, .. } => {
                 let added = links.iter().filter_map(|link| match link {
                     Link::AddValue(value) => Some(*value),
@@ -61,8 +55,8 @@ impl Step {
 }
 
 /// The steps of a plan, in order.
-pub(crate) fn steps(plan: &Plan) -> Vec<Step> {
-    let mut topology = Topology::of(plan);
+pub(super) fn steps(plan: &Plan, seen: Vec<bool>) -> Vec<Step> {
+    let mut topology = Topology::of(plan, seen);
     let mut steps = Vec::new();
     for node in 1..plan.nodes.len() {
         if topology.done[node] {
@@ -117,27 +111,23 @@ struct Open {
 }
 
 impl<'a> Topology<'a> {
-    fn of(plan: &'a Plan) -> Self {
+    fn of(plan: &'a Plan, seen: Vec<bool>) -> Self {
         let count = plan.nodes.len();
-        let (mut readers, mut seen) = (vec![Vec::new(); count], vec![false; count]);
-        for (number, node) in plan.nodes.iter().enumerate().skip(1) {
-            readers[node.input].push(number);
-            if let Op::Add(other) | Op::Concat(other) = node.op {
-                readers[other].push(number);
+        let mut readers = vec![Vec::new(); count];
+        let mut done = vec![false; count];
+        // From the end, so that what only unread nodes read is unread.
+        for (number, node) in plan.nodes.iter().enumerate().skip(1).rev() {
+            done[number] = readers[number].is_empty() && !seen[number];
+            if !done[number] {
+                node.inputs()
+                    .for_each(|input| readers[input].insert(0, number));
             }
-        }
-        for output in &plan.outputs {
-            seen[output.embedding] = true;
-            seen[output.logits] = true;
-        }
-        for (_, value) in &plan.taps {
-            seen[*value] = true;
         }
         Self {
             plan,
             readers,
             seen,
-            done: vec![false; count],
+            done,
         }
     }
 

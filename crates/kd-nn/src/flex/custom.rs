@@ -59,7 +59,7 @@ fn is_channels_last(tensor: &FlexTensor) -> bool {
         .is_ok_and(|shape| activation::dense(layout, shape))
 }
 
-fn primitive(tensor: DispatchTensor) -> FlexTensor {
+pub(super) fn primitive(tensor: DispatchTensor) -> FlexTensor {
     match tensor.autodiff {
         DispatchAutodiffContext::Disabled => plain(tensor),
         DispatchAutodiffContext::Enabled(_) => tracked(tensor).into_primitive(),
@@ -82,20 +82,22 @@ pub(crate) fn dense_tensor(
     outside(tensor)
 }
 
-fn outside(tensor: FlexTensor) -> DispatchTensor {
+pub(super) fn outside(tensor: FlexTensor) -> DispatchTensor {
     DispatchTensor {
         kind: DispatchTensorKind::Flex(BackendTensor::Float(tensor)),
         autodiff: DispatchAutodiffContext::Disabled,
     }
 }
 
-type Function = dyn Fn(DispatchTensor) -> DispatchTensor + Send + Sync;
+/// Of the gradient of the value, and of which inputs it is wanted, their gradients.
+type Function<const N: usize> =
+    dyn Fn(DispatchTensor, [bool; N]) -> [Option<DispatchTensor>; N] + Send + Sync;
 
 /// The way back, as the state of a node.
 #[derive(Clone)]
-struct Closure(Arc<Function>);
+struct Closure<const N: usize>(Arc<Function<N>>);
 
-impl fmt::Debug for Closure {
+impl<const N: usize> fmt::Debug for Closure<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Closure")
     }
@@ -104,38 +106,47 @@ impl fmt::Debug for Closure {
 #[derive(Debug)]
 struct ClosureBackward;
 
-impl Backward<Flex, 1> for ClosureBackward {
-    type State = Closure;
+impl<const N: usize> Backward<Flex, N> for ClosureBackward {
+    type State = Closure<N>;
 
-    fn backward(self, ops: Ops<Closure, 1>, grads: &mut grads::Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Closure<N>, N>, grads: &mut grads::Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<Flex>(&ops.node);
-        let [parent] = ops.parents;
-        if let Some(parent) = parent {
-            let gradient = (ops.state.0)(outside(gradient));
-            grads.register::<Flex>(parent.id, plain(gradient));
+        let wanted = std::array::from_fn(|i| ops.parents[i].is_some());
+        let gradients = (ops.state.0)(outside(gradient), wanted);
+        for (parent, gradient) in ops.parents.iter().zip(gradients) {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+                grads.register::<Flex>(parent.id, plain(gradient));
+            }
         }
     }
 }
 
-/// `value` as a function of `x`, if `x` is tracked.
-pub(crate) fn with_backward(
-    x: DispatchTensor,
+/// `value` as a function of `inputs`, if one of them is tracked.
+pub(crate) fn with_backward<const N: usize>(
+    inputs: [DispatchTensor; N],
     value: DispatchTensor,
-    backward: impl Fn(DispatchTensor) -> DispatchTensor + Send + Sync + 'static,
+    backward: impl Fn(DispatchTensor, [bool; N]) -> [Option<DispatchTensor>; N] + Send + Sync + 'static,
 ) -> DispatchTensor {
-    let context = x.autodiff;
+    let contexts = inputs.iter().map(|input| input.autodiff);
+    let context = contexts.fold(DispatchAutodiffContext::Disabled, |one, other| match one {
+        DispatchAutodiffContext::Disabled => other,
+        one => one,
+    });
     let DispatchAutodiffContext::Enabled(strategy) = context else {
         return value;
     };
     assert!(
-        on_flex(&x.kind) && on_flex(&value.kind),
+        inputs.iter().all(|input| on_flex(&input.kind)) && on_flex(&value.kind),
         "a way back written by hand joins the graph of tensors of flex alone"
     );
-    let (x, value, backward) = (tracked(x), primitive(value), Closure(Arc::new(backward)));
+    let inputs = inputs.map(tracked);
+    let (value, backward) = (primitive(value), Closure(Arc::new(backward)));
     let value = match strategy {
-        GradientCheckpointingStrategy::Disabled => node::<NoCheckpointing>(x, value, backward),
+        GradientCheckpointingStrategy::Disabled => {
+            node::<NoCheckpointing, N>(&inputs, value, backward)
+        }
         GradientCheckpointingStrategy::Balanced => {
-            node::<BalancedCheckpointing>(x, value, backward)
+            node::<BalancedCheckpointing, N>(&inputs, value, backward)
         }
     };
     let kind = DispatchTensorKind::Flex(BackendTensor::Autodiff(value));
@@ -145,9 +156,13 @@ pub(crate) fn with_backward(
     }
 }
 
-fn node<C: CheckpointStrategy>(x: Tracked, value: FlexTensor, backward: Closure) -> Tracked {
+fn node<C: CheckpointStrategy, const N: usize>(
+    inputs: &[Tracked; N],
+    value: FlexTensor,
+    backward: Closure<N>,
+) -> Tracked {
     let prepared = ClosureBackward
-        .prepare::<C>([x.node()])
+        .prepare::<C>(std::array::from_fn(|i| inputs[i].node()))
         .compute_bound()
         .stateful();
     match prepared {

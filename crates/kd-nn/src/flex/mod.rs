@@ -8,6 +8,7 @@ mod backward;
 mod custom;
 mod folded;
 mod forward;
+mod maps;
 mod sequence;
 
 use burn::backend::autodiff::checkpoint::strategy::{BalancedCheckpointing, NoCheckpointing};
@@ -20,6 +21,7 @@ use burn::tensor::ops::ConvOptions;
 
 pub(crate) use custom::{Dense, channels_last, dense, dense_tensor, matmul, with_backward};
 pub(crate) use forward::Output;
+pub(crate) use maps::{arrange, average_pool, max_pool};
 pub(crate) use sequence::{Addend, Conv, Group, Norm, Sequence};
 
 use self::backward::{MOST, Tracked, forward_tracked};

@@ -13,6 +13,7 @@
 #![allow(unsafe_code, unsafe_op_in_unsafe_fn)]
 #![allow(clippy::missing_safety_doc, clippy::needless_range_loop)]
 
+pub(crate) mod arrange;
 pub(crate) mod batch_norm;
 pub(crate) mod buffer;
 pub(crate) mod conv;
@@ -22,6 +23,7 @@ pub(crate) mod isa;
 pub(crate) mod matmul;
 pub(crate) mod norm;
 pub(crate) mod pack;
+pub(crate) mod pool;
 pub(crate) mod tile;
 pub(crate) mod vector;
 pub(crate) mod winograd;

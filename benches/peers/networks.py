@@ -15,22 +15,31 @@ import machine
 import options
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
-import resnet  # noqa: E402
+import models  # noqa: E402
 
 BATCH = 64
 CLASSES = 10
 # A pass is repeated until a measurement takes about this long.
 LEAST_MS = 25.0
 
-NETWORKS = {
-    "resnet8": lambda: resnet.ResNet(8),
-    "resnet20": lambda: resnet.ResNet(20),
-    "resnet32": lambda: resnet.ResNet(32),
-    "resnet56": lambda: resnet.ResNet(56),
-    "resnet110": lambda: resnet.ResNet(110),
-    "resnet8x4": lambda: resnet.ResNet(8, resnet.X4),
-    "resnet32x4": lambda: resnet.ResNet(32, resnet.X4),
-}
+# The reference pairs of the papers, and the ResNets between them.
+NETWORKS = [
+    "resnet8",
+    "resnet20",
+    "resnet32",
+    "resnet56",
+    "resnet110",
+    "resnet8x4",
+    "resnet32x4",
+    "wrn_16_2",
+    "wrn_40_2",
+    "vgg8",
+    "vgg13",
+    "resnet50",
+    "mobilenet_v2",
+    "shufflenet_v1",
+    "shufflenet_v2",
+]
 
 # Channels in and out, size, kernel, stride, groups.
 CONVOLUTIONS = [
@@ -80,7 +89,7 @@ class Ours:
 def network_pass(name: str, step: bool, layout: torch.memory_format):
     """A closure that runs one pass of a network."""
     torch.manual_seed(0)
-    model = NETWORKS[name]().to(memory_format=layout)
+    model = models.build(name, CLASSES).to(memory_format=layout)
     images = torch.rand(BATCH, 3, 32, 32).to(memory_format=layout)
     if not step:
         model.eval()
@@ -205,11 +214,11 @@ def markdown(rows: list[dict]) -> str:
 
 def works(only: str):
     """Name, request without pass, how to make PyTorch's pass, FLOPs of a forward pass."""
-    for name, build in NETWORKS.items():
+    for name in NETWORKS:
         request = {"network": name, "batch": BATCH, "size": 32, "classes": CLASSES}
         make = lambda step, name=name: lambda form: network_pass(name, step, form)  # noqa: E731
         if only in name:
-            yield name, request, make, BATCH * flops(build().eval(), torch.rand(1, 3, 32, 32))
+            yield name, request, make, BATCH * flops(models.build(name, CLASSES).eval(), torch.rand(1, 3, 32, 32))
     for conv in CONVOLUTIONS:
         inputs, outputs, size, kernel, stride, groups = conv
         kind = "depthwise" if groups == inputs else f"{kernel}×{kernel}"
