@@ -55,10 +55,15 @@ def parameter(network: str, path: str, shape: tuple, random_statistics: bool, fa
 
 
 def fill(model: torch.nn.Module, network: str, random_statistics: bool, fan: str = "out") -> torch.nn.Module:
-    """Sets every parameter and batch-norm statistic of `model` by formula. `fan`: what a convolution's bound comes from."""
+    """Sets every parameter and batch-norm statistic of `model` by formula. `fan`: what a convolution's bound comes from.
+
+    A tensor that stands under several paths has the values of the first.
+    """
+    filled = set()
     with torch.no_grad():
         for path, tensor in model.state_dict().items():
-            if tensor.is_floating_point():
+            if tensor.is_floating_point() and tensor.data_ptr() not in filled:
+                filled.add(tensor.data_ptr())
                 tensor.copy_(parameter(network, path, tuple(tensor.shape), random_statistics, fan))
     return model
 

@@ -361,3 +361,42 @@ fn a_full_disk_is_an_error_and_leaves_no_half_file() {
     json(again.args(run).arg(&out).arg("--resume"));
     assert!(out.join("report.html").is_file());
 }
+
+#[test]
+fn the_zoo_lists_every_network() {
+    let list = json(&mut example("zoo"));
+    let rows = list.as_array().unwrap();
+    let names: BTreeSet<_> = rows
+        .iter()
+        .map(|row| row["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names.len(), kd::models::Architecture::ALL.len());
+    // Table 6 of Wang et al.: 0.7015 M, 0.2022 G.
+    let wrn = rows
+        .iter()
+        .find(|row| row["name"] == "wrn_16_2" && row["image"][1] == 32)
+        .unwrap();
+    assert_eq!(
+        (&wrn["params"], &wrn["classes"]),
+        (&701_460.into(), &100.into())
+    );
+    let one = json(example("zoo").args(["--arch", "vgg8", "--image", "3x64x64"]));
+    assert_eq!(one["layers"][0]["name"], "block0.0");
+    assert_eq!(one["stages"][4][1], serde_json::json!([512, 4, 4]));
+
+    let tall = example("zoo").args(["--image", "3x32"]).output().unwrap();
+    assert_eq!(tall.status.code(), Some(2));
+    refused(
+        example("zoo").args(["--arch", "alexnet", "--image", "3x4x4"]),
+        &["alexnet", "[3, 4, 4]", "too small"],
+    );
+    let unknown = example("zoo")
+        .args(["--arch", "resnet8x5"])
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(
+        message.contains("did you mean one of resnet8x4"),
+        "{message}"
+    );
+}

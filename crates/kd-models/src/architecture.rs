@@ -248,10 +248,10 @@ impl FromStr for Architecture {
 /// The names that are most like `name`, or all if none is.
 fn near(name: &str) -> Vec<&'static str> {
     let name = name.to_lowercase().replace('-', "_");
-    let likeness = |other: &str| strsim::jaro_winkler(&name, other.trim_start_matches("imagenet/"));
+    let likeness = |other: &str| strsim::normalized_damerau_levenshtein(&name, other);
     let all = Architecture::ALL.iter().map(|one| one.name());
     let mut near: Vec<_> = all.clone().map(|other| (likeness(other), other)).collect();
-    near.retain(|(likeness, _)| *likeness > 0.85);
+    near.retain(|(likeness, _)| *likeness >= 0.6);
     near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     match near.is_empty() {
         true => all.collect(),

@@ -30,6 +30,16 @@ pub enum ModelError {
         /// The layer.
         layer: String,
     },
+    /// The architecture has no branched form, or there is to be no branch.
+    #[error(
+        "{network} with {branches} branches: expected at least 1, of a CIFAR ResNet, DenseNet, `wrn_20_8` or a `vgg…_mlp`"
+    )]
+    NoBranches {
+        /// The network.
+        network: &'static str,
+        /// Branches that were asked for.
+        branches: usize,
+    },
     /// A field of an [`InputSpec`](crate::InputSpec) is out of its range.
     #[error("input spec: `{field}` is {found}, expected {expected}")]
     InvalidInputSpec {

@@ -17,12 +17,14 @@
 //! ```
 //!
 //! - [`Architecture`]: the names; [`ModelConfig`]: classes, seed, shortcut; [`Classifier`]: the network.
+//! - [`BranchedClassifier`]: several last stages on one trunk, for online distillation.
 //! - [`Summary`]: layers, shapes of all features, parameters and operations, without running anything.
 //! - [`InputSpec`]: the statistics a network normalises with, saved with its weights.
 //! - Initial weights depend on (seed, parameter path) alone: [`kd_nn::initialize`].
 //! - [`weights`]: PyTorch and safetensors files in; safetensors with PyTorch's keys out.
 
 mod architecture;
+mod branched;
 mod classifier;
 mod classify;
 mod error;
@@ -34,6 +36,7 @@ mod summary;
 pub mod weights;
 
 pub use architecture::{Architecture, ModelConfig};
+pub use branched::{BranchedClassifier, Branches};
 pub use classifier::Classifier;
 pub use classify::{Classify, Features};
 pub use error::ModelError;

@@ -21,6 +21,12 @@ pub(crate) struct Network {
     layers: Vec<Layer>,
 }
 
+/// What a pass gives.
+pub(crate) struct Passed {
+    pub(crate) branches: Vec<Features>,
+    pub(crate) shared: Option<Tensor<2>>,
+}
+
 // The variants are of one size class: a layer is its parameters, which live on the heap.
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug)]
@@ -97,8 +103,8 @@ impl Network {
         &self.plan
     }
 
-    /// Normalised images to what each branch makes of them; stages come with the first.
-    pub(crate) fn forward(&self, images: Tensor<4>) -> Vec<Features> {
+    /// Normalised images to what each branch makes of them, with all stages, and what the branches share.
+    pub(crate) fn forward(&self, images: Tensor<4>) -> Passed {
         let plan = &*self.plan;
         let mut values = Values::new(plan, images);
         for (number, step) in plan.steps.iter().enumerate() {
@@ -109,15 +115,23 @@ impl Network {
             values.set(step.output(), value);
             values.forget(number);
         }
-        let mut stages: Vec<_> = plan.taps.iter().map(|(_, tap)| values.map(*tap)).collect();
-        plan.outputs
-            .iter()
-            .map(|output| Features {
-                logits: values.row(output.logits),
-                stages: std::mem::take(&mut stages),
-                embedding: Some(values.row(output.embedding)),
-            })
-            .collect()
+        let ends: Vec<Value> = plan.outputs.iter().map(|output| output.stage).collect();
+        let taps = plan.taps.iter().map(|(_, tap)| *tap);
+        let trunk = taps.filter(|tap| !ends.contains(tap));
+        let trunk: Vec<_> = trunk.map(|tap| values.map(tap)).collect();
+        let branches = plan.outputs.iter().map(|output| Features {
+            logits: values.row(output.logits),
+            stages: trunk
+                .iter()
+                .cloned()
+                .chain([values.map(output.stage)])
+                .collect(),
+            embedding: Some(values.row(output.embedding)),
+        });
+        Passed {
+            branches: branches.collect(),
+            shared: plan.shared.map(|shared| values.row(shared)),
+        }
     }
 
     fn fused(&self, links: &[Link], input: Value, values: &Values) -> Tensor<4> {

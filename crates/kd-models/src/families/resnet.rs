@@ -56,7 +56,7 @@ pub(crate) fn cifar(b: &mut Builder, depth: usize, widths: [usize; 4], shortcut:
         x = stage(b, x, &name, width, i + 1);
         b.tap(name, x);
     }
-    for branch in b.branches() {
+    for branch in b.branches(x) {
         let (layer, head) = match branch {
             None => ("layer3".to_string(), head.to_string()),
             Some(i) => (format!("layer3_{i}"), format!("classifier3_{i}")),
@@ -203,7 +203,7 @@ pub(crate) fn online(b: &mut Builder, blocks: usize, factor: usize) {
         x = style.stage(b, x, &name, (width, blocks, i + 1));
         b.tap(name, x);
     }
-    for branch in b.branches() {
+    for branch in b.branches(x) {
         let (layer, head) = match branch {
             None => ("layer3".to_string(), "fc".to_string()),
             Some(i) => (format!("layer3_{i}"), format!("classifier3_{i}")),

@@ -95,7 +95,7 @@ pub(crate) fn online(b: &mut Builder, depth: usize) {
         b.tap(name, x);
         x = b.max_pool(x, HALVE);
     }
-    for branch in b.branches() {
+    for branch in b.branches(x) {
         let (layer, head) = match branch {
             None => ("layer4".to_string(), "classifier".to_string()),
             Some(i) => (format!("layer3_{i}"), format!("classifier3_{i}")),

@@ -55,6 +55,7 @@ pub(crate) struct Builder {
     outputs: Vec<Output>,
     classes: usize,
     branches: usize,
+    shared: Option<Value>,
     /// The first layer whose input is too small for it.
     too_small: Option<String>,
 }
@@ -73,6 +74,7 @@ impl Builder {
             outputs: Vec::new(),
             classes,
             branches,
+            shared: None,
             too_small: None,
         }
     }
@@ -87,6 +89,7 @@ impl Builder {
             layers: self.layers,
             taps: self.taps,
             outputs: self.outputs,
+            shared: self.shared,
             steps: Vec::new(),
         };
         let mut seen = vec![false; plan.nodes.len()];
@@ -109,11 +112,14 @@ impl Builder {
         self.map(x)[0]
     }
 
-    /// Numbers of the branches in which the last stage is to end: one without a number, or those from 0 on.
-    pub(crate) fn branches(&self) -> Vec<Option<usize>> {
+    /// Numbers of the branches that begin at `trunk` with the last stage: one without a number, or those from 0 on.
+    pub(crate) fn branches(&mut self, trunk: Value) -> Vec<Option<usize>> {
         match self.branches {
             0 => vec![None],
-            branches => (0..branches).map(Some).collect(),
+            branches => {
+                self.shared = Some(self.pooled(trunk));
+                (0..branches).map(Some).collect()
+            }
         }
     }
 
@@ -281,6 +287,11 @@ impl Builder {
     /// The classifying layer.
     pub(crate) fn head(&mut self, embedding: Value, name: impl Into<String>) {
         let logits = self.linear(embedding, name, self.classes);
-        self.outputs.push(Output { embedding, logits });
+        let stage = self.taps.last().map_or(0, |(_, tap)| *tap);
+        self.outputs.push(Output {
+            embedding,
+            logits,
+            stage,
+        });
     }
 }

@@ -119,6 +119,8 @@ impl Node {
 pub(crate) struct Output {
     pub(crate) embedding: Value,
     pub(crate) logits: Value,
+    /// Its last stage.
+    pub(crate) stage: Value,
 }
 
 #[derive(Clone, Debug)]
@@ -128,6 +130,8 @@ pub(crate) struct Plan {
     /// The stages, from the input to the head.
     pub(crate) taps: Vec<(String, Value)>,
     pub(crate) outputs: Vec<Output>,
+    /// What branches have in common, pooled.
+    pub(crate) shared: Option<Value>,
     /// The nodes in groups that are computed as one.
     pub(crate) steps: Vec<Step>,
 }
@@ -137,6 +141,7 @@ impl Plan {
     pub(crate) fn given_away(&self) -> impl Iterator<Item = Value> {
         let taps = self.taps.iter().map(|(_, tap)| *tap);
         let outputs = self.outputs.iter();
-        taps.chain(outputs.flat_map(|output| [output.embedding, output.logits]))
+        let outputs = outputs.flat_map(|output| [output.embedding, output.logits]);
+        taps.chain(outputs).chain(self.shared)
     }
 }

@@ -63,12 +63,12 @@ fn digest(values: &[f64]) -> [f64; 3] {
     [sum("digest0"), sum("digest1"), squares.sqrt()]
 }
 
-fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+pub fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().iter::<f64>().collect()
 }
 
 /// The largest difference, in norms; what is smaller than `floor` counts as that.
-fn error(found: &[f64], expected: &Value, floor: f64) -> f64 {
+pub fn error(found: &[f64], expected: &Value, floor: f64) -> f64 {
     let expected = numbers(expected);
     let found = digest(found);
     let norm = expected.last().unwrap().max(floor);
