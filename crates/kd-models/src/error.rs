@@ -51,7 +51,9 @@ pub enum ModelError {
         expected: String,
     },
     /// The file is not of a known weight format.
-    #[error("{path}: unknown weight format `{extension}`, expected .safetensors, .pth, .pt or .th")]
+    #[error(
+        "{path}: unknown weight format `{extension}`, expected .safetensors, .bpk or, to read, .pth, .pt, .th"
+    )]
     UnknownFormat {
         /// The file.
         path: PathBuf,
@@ -73,6 +75,14 @@ pub enum ModelError {
         path: PathBuf,
         /// The reader's reason.
         reason: String,
+    },
+    /// A tensor in the file holds infinities, or what is not a number.
+    #[error("{path}: {tensor}: expected finite numbers, found others")]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
     },
     /// The tensors in the file are not those of the network.
     #[error("{path}: the weights do not fit {network}\n{mismatch}")]

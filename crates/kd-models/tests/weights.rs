@@ -1,7 +1,15 @@
 //! Weight files: a round trip, and what does not fit.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+#[path = "common/formula.rs"]
+mod formula;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
+use formula::Fan;
 use kd_models::weights::{self, WeightFile};
 use kd_models::{
     Architecture, Classifier, Classify, InputSpec, ModelConfig, ModelError, Shortcut, Statistics,
@@ -110,6 +118,183 @@ fn another_architecture_is_one_readable_report() {
             .to_string()
             .contains("fc.bias: expected [100], found [10]")
     );
+}
+
+/// The file as anyone reads it: a header of JSON, then numbers.
+fn safetensors(path: &Path) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+    let bytes = std::fs::read(path).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let data = &bytes[8 + length..];
+    let mut tensors = BTreeMap::new();
+    for (name, entry) in header.as_object().unwrap() {
+        if name == "__metadata__" {
+            continue;
+        }
+        assert_eq!(entry["dtype"], "F32", "{name}");
+        let sizes = |value: &serde_json::Value| -> Vec<usize> {
+            let sizes = value.as_array().unwrap().iter();
+            sizes.map(|n| n.as_u64().unwrap() as usize).collect()
+        };
+        let range = sizes(&entry["data_offsets"]);
+        let numbers = data[range[0]..range[1]].chunks_exact(4);
+        let numbers = numbers.map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+        tensors.insert(name.clone(), (sizes(&entry["shape"]), numbers.collect()));
+    }
+    tensors
+}
+
+fn bits(network: &Classifier) -> Vec<Vec<u32>> {
+    struct Bits(Vec<Vec<u32>>);
+    impl ModuleVisitor for Bits {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let data = param.val().into_data();
+            self.0.push(data.iter::<f32>().map(f32::to_bits).collect());
+        }
+    }
+    let mut bits = Bits(Vec::new());
+    network.visit(&mut bits);
+    bits.0
+}
+
+/// Architectures with the formulas' weights: each tensor in the file has PyTorch's name and layout and the formula's numbers, and
+/// what is restored is the same bits.
+#[test]
+fn networks_go_to_pytorch_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    for &architecture in Architecture::ALL {
+        let spec = InputSpec::cifar(10, Statistics::CIFAR10).unwrap();
+        let config = ModelConfig::new(spec).with_hidden(16);
+        // The largest of a family say nothing that the others do not.
+        if architecture.summary(&config).unwrap().params > 15_000_000 {
+            continue;
+        }
+        let network = architecture.init(&config, &Device::flex()).unwrap();
+        let network = formula::fill(network, "zoo", true);
+        let path = folder.path().join("network.safetensors");
+        weights::save(&network, &path).unwrap();
+        for (name, (shape, numbers)) in safetensors(&path) {
+            let expected = formula::values("zoo", &name, &shape, true, Fan::Out);
+            assert!(numbers == expected, "{architecture}: {name}");
+        }
+        let default = InputSpec::cifar(3, Statistics::IMAGENET).unwrap();
+        let restore =
+            |path: &Path| weights::restore(path, None, &default, None, &Device::flex()).unwrap();
+        let expected = bits(&network);
+        assert!(bits(&restore(&path)) == expected, "{architecture}");
+        let path = folder.path().join("network.bpk");
+        weights::save(&network, &path).unwrap();
+        assert!(
+            bits(&restore(&path)) == expected,
+            "{architecture}, burnpack"
+        );
+    }
+}
+
+fn checkpoint(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    folder.join("tests/fixtures/checkpoints").join(name)
+}
+
+/// Of the two tensors in them, both fit a ResNet-8, and nothing else is found.
+#[test]
+fn checkpoints_of_every_layout_are_understood() {
+    for name in ["model.pth", "state_dict.th", "bare.pth", "legacy.pth"] {
+        let file = WeightFile::open(&checkpoint(name)).unwrap();
+        let network = network(Architecture::ResNet8, 10, Shortcut::Projection);
+        let error = weights::load(network, file).map(|_| ()).unwrap_err();
+        let ModelError::Mismatch { mismatch, .. } = error else {
+            panic!("{name}: {error}")
+        };
+        assert_eq!(mismatch.missing.len(), 9 * 5 + 2 - 2, "{name}: {mismatch}");
+        for found in ["conv1.weight", "fc.bias"] {
+            assert!(
+                !mismatch.missing.iter().any(|m| m == found),
+                "{name}: {found}"
+            );
+        }
+        assert!(mismatch.unexpected.is_empty() && mismatch.misshapen.is_empty());
+    }
+}
+
+#[test]
+fn nothing_in_a_checkpoint_is_run() {
+    let error = WeightFile::open(&checkpoint("harmful.pth"))
+        .map(|_| ())
+        .unwrap_err();
+    assert!(matches!(error, ModelError::Malformed { .. }), "{error}");
+    assert!(!Path::new("harm.txt").exists());
+}
+
+/// Cut off anywhere, or with a bit turned over anywhere: an error that names the file, or, where the bit says nothing, the same network.
+#[test]
+fn damage_anywhere_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = network(Architecture::ResNet8, 10, Shortcut::Projection);
+    let expected = bits(&network);
+    let default = InputSpec::cifar(10, Statistics::CIFAR10).unwrap();
+    for extension in ["safetensors", "bpk"] {
+        let path = folder.path().join("whole").with_extension(extension);
+        weights::save(&network, &path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let damaged = folder.path().join("damaged").with_extension(extension);
+        let restore = |bytes: &[u8]| {
+            std::fs::write(&damaged, bytes).unwrap();
+            weights::restore(&damaged, None, &default, None, &Device::flex())
+        };
+        for part in 0..40 {
+            let length = whole.len() * part / 40;
+            let error = restore(&whole[..length]).map(|_| ()).unwrap_err();
+            assert!(error.to_string().contains("damaged"), "{error}");
+        }
+        // The header densely, the numbers here and there.
+        let places = (0..400).chain((400..whole.len()).step_by(whole.len() / 50 + 1));
+        for place in places {
+            let mut bytes = whole.clone();
+            bytes[place] ^= 1 << (place % 8);
+            // In the names of classes and in what fills gaps a bit may say nothing of the weights.
+            if let Ok(restored) = restore(&bytes) {
+                assert!(bits(&restored) == expected, "{extension}: byte {place}");
+            }
+        }
+    }
+    // An archive of PyTorch has checksums too: of it every byte is tried.
+    let whole = std::fs::read(checkpoint("model.pth")).unwrap();
+    let damaged = folder.path().join("damaged.pth");
+    let missing = |bytes: &[u8]| {
+        std::fs::write(&damaged, bytes).unwrap();
+        let file = WeightFile::open(&damaged)?;
+        weights::load(network.clone(), file).map(|_| ())
+    };
+    let intact = missing(&whole).unwrap_err().to_string();
+    for place in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1 << (place % 8);
+        let found = missing(&bytes).unwrap_err().to_string();
+        assert!(
+            found.contains("damaged.pth"),
+            "byte {place}: {found} {intact}"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_a_number_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nan.safetensors");
+    let network = network(Architecture::ResNet8, 10, Shortcut::Projection);
+    weights::save(&network, &path).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let length = bytes.len();
+    bytes[length - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    // As from a program that writes no checksum.
+    let start = bytes.windows(6).position(|w| w == b"sha256").unwrap();
+    bytes[start..start + 6].copy_from_slice(b"unused");
+    std::fs::write(&path, &bytes).unwrap();
+    let default = InputSpec::cifar(10, Statistics::CIFAR10).unwrap();
+    let restored = weights::restore(&path, None, &default, None, &Device::flex());
+    let error = restored.map(|_| ()).unwrap_err();
+    assert!(matches!(error, ModelError::NotFinite { .. }), "{error}");
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use burn_store::burn_pack::Tensor as PackTensor;
+use burn_store::burn_pack::{Reader, Tensor as PackTensor};
 use burn_store::{ModuleStore, PytorchStore, SafetensorsStore};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -19,6 +19,52 @@ pub(super) const ENTRY: &str = "kd";
 pub(super) struct About {
     pub(super) architecture: Architecture,
     pub(super) input_spec: InputSpec,
+    /// Of the tensors; see [`checksum`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sha256: Option<String>,
+}
+
+/// Formats by their extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Safetensors,
+    PyTorch,
+    /// Burn's own: its names and layouts.
+    Burnpack,
+}
+
+impl Format {
+    pub(super) fn of(path: &Path) -> Result<Self, ModelError> {
+        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+        match extension.unwrap_or_default().as_str() {
+            "safetensors" => Ok(Self::Safetensors),
+            "pth" | "pt" | "th" => Ok(Self::PyTorch),
+            "bpk" => Ok(Self::Burnpack),
+            other => Err(ModelError::UnknownFormat {
+                path: path.to_path_buf(),
+                extension: other.to_string(),
+            }),
+        }
+    }
+}
+
+/// SHA-256 of names, shapes and bytes, in the order of the names.
+pub(super) fn checksum<'a>(
+    tensors: impl IntoIterator<Item = &'a PackTensor>,
+) -> Result<String, String> {
+    let mut tensors: Vec<_> = tensors.into_iter().collect();
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut hasher = Sha256::new();
+    for tensor in tensors {
+        let bytes = tensor.to_bytes().map_err(|e| e.to_string())?;
+        hasher.update(format!("{} {:?}\n", tensor.name, tensor.shape.to_vec()));
+        hasher.update(&*bytes);
+    }
+    Ok(hexadecimal(&hasher.finalize()))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The largest safetensors header that is read: the format's own limit.
@@ -27,6 +73,7 @@ const MAX_HEADER: u64 = 100_000_000;
 /// A file of weights whose names and shapes have been read; the data stays on disk until a network is filled.
 pub struct WeightFile {
     path: PathBuf,
+    format: Format,
     tensors: Vec<PackTensor>,
     architecture: Option<Architecture>,
     input_spec: Option<InputSpec>,
@@ -34,34 +81,27 @@ pub struct WeightFile {
 }
 
 impl WeightFile {
-    /// Open a `.safetensors` file or a PyTorch checkpoint (`.pth`, `.pt`, `.th`).
+    /// Open a `.safetensors` file, a PyTorch checkpoint (`.pth`, `.pt`, `.th`) or a burnpack (`.bpk`).
     ///
     /// # Errors
     ///
-    /// [`ModelError::Io`], [`ModelError::UnknownFormat`], [`ModelError::Malformed`], and
-    /// [`ModelError::InvalidInputSpec`] when the file carries one that is out of range.
+    /// [`ModelError::Io`], [`ModelError::UnknownFormat`], [`ModelError::Malformed`], also for a file of [`save`](super::save) whose tensors
+    /// are not those that were saved, and [`ModelError::InvalidInputSpec`] when the file carries one that is out of range.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let extension = path
-            .extension()
-            .map(|e| e.to_string_lossy().to_lowercase())
-            .unwrap_or_default();
+        let format = Format::of(path)?;
         let sha256 = digest(path)?;
         let mut file = Self {
             path: path.to_path_buf(),
+            format,
             tensors: Vec::new(),
             architecture: None,
             input_spec: None,
             known_statistics: known::statistics(&sha256),
         };
-        match extension.as_str() {
-            "safetensors" => file.read_safetensors()?,
-            "pth" | "pt" | "th" => file.read_pytorch()?,
-            _ => {
-                return Err(ModelError::UnknownFormat {
-                    path: path.to_path_buf(),
-                    extension,
-                });
-            }
+        match format {
+            Format::Safetensors => file.read_safetensors()?,
+            Format::PyTorch => file.read_pytorch()?,
+            Format::Burnpack => file.read_burnpack()?,
         }
         for tensor in &mut file.tensors {
             if let Some(name) = tensor.name.strip_prefix("module.") {
@@ -105,8 +145,8 @@ impl WeightFile {
         bias.shape.to_vec().first().map(|&width| width as usize)
     }
 
-    pub(super) fn into_tensors(self) -> (PathBuf, Vec<PackTensor>) {
-        (self.path, self.tensors)
+    pub(super) fn into_tensors(self) -> (PathBuf, Format, Vec<PackTensor>) {
+        (self.path, self.format, self.tensors)
     }
 
     fn malformed(&self, reason: impl ToString) -> ModelError {
@@ -121,16 +161,35 @@ impl WeightFile {
         let tensors = store.get_all_tensors().map_err(|e| self.malformed(e))?;
         self.tensors = tensors.values().cloned().collect();
         let metadata = self.safetensors_metadata()?;
-        if let Some(json) = metadata.get(ENTRY) {
-            let About {
-                architecture,
-                input_spec,
-            } = serde_json::from_str(json)
-                .map_err(|e| self.malformed(format!("header entry `{ENTRY}`: {e}")))?;
-            input_spec.check()?;
-            self.architecture = Some(architecture);
-            self.input_spec = Some(input_spec);
+        self.read_about(metadata.get(ENTRY))
+    }
+
+    fn read_burnpack(&mut self) -> Result<(), ModelError> {
+        let reader = Reader::from_file_exact(&self.path).map_err(|e| self.malformed(e))?;
+        let about = reader.metadata().get(ENTRY).cloned();
+        self.tensors = reader.into_tensors().map_err(|e| self.malformed(e))?;
+        self.read_about(about.as_ref())
+    }
+
+    /// What [`super::save`] wrote beside the tensors.
+    fn read_about(&mut self, json: Option<&String>) -> Result<(), ModelError> {
+        let Some(json) = json else { return Ok(()) };
+        let About {
+            architecture,
+            input_spec,
+            sha256,
+        } = serde_json::from_str(json)
+            .map_err(|e| self.malformed(format!("header entry `{ENTRY}`: {e}")))?;
+        input_spec.check()?;
+        if let Some(expected) = sha256 {
+            let found = checksum(&self.tensors).map_err(|e| self.malformed(e))?;
+            if found != expected {
+                let reason = format!("the tensors have SHA-256 {found}, saved were {expected}");
+                return Err(self.malformed(reason));
+            }
         }
+        self.architecture = Some(architecture);
+        self.input_spec = Some(input_spec);
         Ok(())
     }
 
@@ -190,6 +249,5 @@ fn digest(path: &Path) -> Result<String, ModelError> {
             count => hasher.update(&buffer[..count]),
         }
     }
-    let bytes = hasher.finalize();
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&hasher.finalize()))
 }

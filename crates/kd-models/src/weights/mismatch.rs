@@ -61,7 +61,7 @@ impl Mismatch {
 }
 
 /// The name that a tensor has in files, from the one it has in kd's networks.
-fn in_file(name: &str) -> String {
+pub(super) fn in_file(name: &str) -> String {
     name.replace(".gamma", ".weight").replace(".beta", ".bias")
 }
 
