@@ -58,7 +58,7 @@ pub(crate) fn largest(w: &Windows, images: &[f32], to: &mut [f32]) {
             w.pixels(window, |pixel| {
                 for (to, &x) in to.iter_mut().zip(&image[pixel..][..w.channels]) {
                     // Not a number stays.
-                    *to = if x <= *to { *to } else { x };
+                    *to = if x > *to || x.is_nan() { x } else { *to };
                 }
             });
         });
