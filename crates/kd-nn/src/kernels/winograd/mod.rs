@@ -29,10 +29,6 @@ pub(crate) const PLACES: usize = 16;
 /// Channels below which the transforms cost what the products save.
 const CHANNELS: usize = 32;
 
-/// Products of channels above which weights no longer fit the third-level cache beside the activations, and are read too often for
-/// the few patches of a small image.
-const WIDE: usize = 256 * 256;
-
 /// Whether a convolution is done this way.
 pub(crate) fn applies(g: &Geometry) -> bool {
     let [input, output] = g.group_channels();
@@ -40,7 +36,6 @@ pub(crate) fn applies(g: &Geometry) -> bool {
         && g.stride == [1, 1]
         && g.dilation == [1, 1]
         && input.min(output) >= CHANNELS
-        && (input * output <= WIDE || g.output_pixels() >= 64)
         && g.output.iter().chain(&g.input).all(|&size| size >= 2)
         && g.padding.iter().all(|&padding| padding <= 2)
 }

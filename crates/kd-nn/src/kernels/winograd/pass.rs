@@ -10,10 +10,11 @@ use crate::kernels::vector::LANES;
 /// Patches are taken together in groups of this many.
 const GROUP: usize = 8;
 
-/// Floats of transformed input that are held at a time: 256 KB.
+/// Floats of transformed input that are held at a time: 256 KB, unless that is fewer patches than weights are worth reading for.
 const HELD: usize = 64 << 10;
 
-/// Patches that are transformed at a time, at most.
+/// Patches that are transformed at a time, at least and at most.
+const LEAST: usize = 2 * GROUP;
 const MOST: usize = 96;
 
 /// Floats between places, so that they do not all fall into the same set of a cache: a line.
@@ -41,7 +42,7 @@ impl Pass<'_> {
     /// Every spot's patch lies in the scratch, its pixels in `output` and `addend`; `weights` and `shift` hold all blocks.
     pub(crate) unsafe fn run(&self) {
         let most =
-            (HELD / (PLACES * blocks(self.inputs) * LANES)).clamp(GROUP, MOST) / GROUP * GROUP;
+            (HELD / (PLACES * blocks(self.inputs) * LANES)).clamp(LEAST, MOST) / GROUP * GROUP;
         let patches = most.min(self.spots.len().next_multiple_of(GROUP));
         let place = patches * LANES;
         let pair = self.kernels.tile_blocks;
@@ -122,7 +123,7 @@ impl WeightPass<'_> {
     /// Every spot's patch lies in its scratch; `sum` holds all blocks.
     pub(crate) unsafe fn run(&self) {
         let all = blocks(self.inputs) + blocks(self.outputs);
-        let most = (2 * HELD / (PLACES * all * LANES)).clamp(GROUP, 2 * MOST);
+        let most = (2 * HELD / (PLACES * all * LANES)).clamp(LEAST, 2 * MOST);
         let patches = most.min(self.input_spots.len());
         let place = patches * LANES;
         let input_place = blocks(self.inputs) * place + APART;
