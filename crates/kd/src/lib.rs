@@ -52,6 +52,11 @@ pub mod prelude {
 #[doc = include_str!("../../../docs/augmentation.md")]
 mod augmentation_page {}
 
+/// The program of the page on networks is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/models.md")]
+mod models_page {}
+
 /// The program of the page on losses is a test.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/losses.md")]

@@ -142,7 +142,7 @@ impl WeightFile {
     pub fn hidden(&self) -> Option<usize> {
         let mut tensors = self.tensors.iter();
         let bias = tensors.find(|tensor| tensor.name == "classifier.0.bias")?;
-        bias.shape.to_vec().first().map(|&width| width as usize)
+        bias.shape.to_vec().first().copied()
     }
 
     pub(super) fn into_tensors(self) -> (PathBuf, Format, Vec<PackTensor>) {
