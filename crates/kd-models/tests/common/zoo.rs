@@ -1,7 +1,9 @@
 //! Networks with the formulas' weights, and how far what they compute is from the fixtures.
 #![allow(dead_code)]
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use kd_models::{Architecture, Classifier, Classify, InputSpec, ModelConfig, Statistics};
 use serde_json::Value;
@@ -135,17 +137,26 @@ fn sizes_of(tap: &Value) -> Vec<usize> {
     numbers(&tap[1]).into_iter().map(|n| n as usize).collect()
 }
 
-/// A gradient or a statistic for each parameter, in the order of the state dict.
-#[derive(Default)]
-struct Found {
-    gradients: Vec<(String, Vec<f64>)>,
-    statistics: Vec<(String, Vec<f64>)>,
+/// By path: the gradients of what learns, or without gradients the running statistics.
+struct Collect<'a> {
+    gradients: Option<&'a burn::tensor::Gradients>,
+    path: Vec<String>,
+    found: HashMap<String, Vec<f64>>,
 }
 
-struct Collect<'a> {
-    gradients: &'a burn::tensor::Gradients,
-    path: Vec<String>,
-    found: Found,
+impl<'a> Collect<'a> {
+    fn from(
+        network: &Classifier,
+        gradients: Option<&'a burn::tensor::Gradients>,
+    ) -> HashMap<String, Vec<f64>> {
+        let mut collect = Collect {
+            gradients,
+            path: Vec::new(),
+            found: HashMap::new(),
+        };
+        network.visit(&mut collect);
+        collect.found
+    }
 }
 
 impl ModuleVisitor for Collect<'_> {
@@ -157,19 +168,15 @@ impl ModuleVisitor for Collect<'_> {
     }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let path = formula::pytorch_path(&self.path);
-        if path.contains("running") {
-            let values = host(param.val().inner());
-            self.found.statistics.push((path, values));
-            return;
-        }
-        let gradient = param.val().grad(self.gradients).unwrap();
-        let gradient = match D {
-            2 => gradient.transpose(),
-            _ => gradient,
+        let values = match (self.gradients, path.contains("running")) {
+            (None, true) => param.val(),
+            (Some(gradients), false) => param.val().grad(gradients).unwrap(),
+            _ => return,
         };
-        self.found.gradients.push((path, host(gradient)));
+        // A linear layer's weight is the other way round in PyTorch.
+        let values = if D == 2 { values.transpose() } else { values };
+        self.found.insert(path, host(values));
     }
-    fn visit_float_with_path<const D: usize>(&mut self, _: &[String], _: ParamId, _: &Tensor<D>) {}
 }
 
 fn trained(golden: &Value, bounds: &Bounds, checked: &mut Vec<Checked>) {
@@ -193,74 +200,28 @@ fn trained(golden: &Value, bounds: &Bounds, checked: &mut Vec<Checked>) {
         error: (value - loss).abs() / loss,
         bound: bounds.loss,
     });
-    let mut collect = Collect {
-        gradients: &gradients,
-        path: Vec::new(),
-        found: Found::default(),
-    };
-    network.visit(&mut collect);
-    let Found { gradients, .. } = collect.found;
+    let found = Collect::from(&network, Some(&gradients));
     let digests = expected["gradients"].as_array().unwrap();
     let names = parameters(golden);
-    assert_eq!(
-        (gradients.len(), names.len()),
-        (digests.len(), digests.len())
-    );
+    assert_eq!((found.len(), names.len()), (digests.len(), digests.len()));
     // A gradient that is 0 but for rounding is compared with the others.
     let norm = |digest: &Value| digest[2].as_f64().unwrap();
     let largest = digests.iter().map(norm).fold(0.0, f64::max);
     for (path, digest) in names.iter().zip(digests) {
-        let (_, gradient) = gradients.iter().find(|(found, _)| found == path).unwrap();
         checked.push(Checked {
             what: format!("train gradient of {path}"),
-            error: error(gradient, digest, 1e-3 * largest),
+            error: error(&found[path], digest, 1e-3 * largest),
             bound: bounds.gradients,
         });
     }
-    let mut collect = Collect {
-        gradients: &Tensor::<1>::zeros([1], &device)
-            .require_grad()
-            .sum()
-            .backward(),
-        path: Vec::new(),
-        found: Found::default(),
-    };
-    struct Statistics<'a, 'b>(&'a mut Collect<'b>);
-    impl ModuleVisitor for Statistics<'_, '_> {
-        fn enter_module(&mut self, name: &str, container_type: &str) {
-            self.0.enter_module(name, container_type);
-        }
-        fn exit_module(&mut self, name: &str, container_type: &str) {
-            self.0.exit_module(name, container_type);
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if self
-                .0
-                .path
-                .last()
-                .is_some_and(|name| name.contains("running"))
-            {
-                self.0.visit_float(param);
-            }
-        }
-    }
-    network.valid().visit(&mut Statistics(&mut collect));
+    let found = Collect::from(&network.valid(), None);
     let digests = expected["running"].as_array().unwrap();
     let names = statistics(golden);
-    assert_eq!(
-        (collect.found.statistics.len(), names.len()),
-        (digests.len(), digests.len())
-    );
+    assert_eq!((found.len(), names.len()), (digests.len(), digests.len()));
     for (path, digest) in names.iter().zip(digests) {
-        let (_, values) = collect
-            .found
-            .statistics
-            .iter()
-            .find(|(found, _)| found == path)
-            .unwrap();
         checked.push(Checked {
             what: format!("after training {path}"),
-            error: error(values, digest, 0.0),
+            error: error(&found[path], digest, 0.0),
             bound: bounds.running,
         });
     }
