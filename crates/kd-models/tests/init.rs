@@ -119,3 +119,109 @@ fn every_weight_learns() {
         assert_eq!((learning.0.len(), still), (9 * 5 + 2, 9 * 2));
     }
 }
+
+/// What the published code of each family draws, in its largest convolution, its head and the head's bias.
+#[test]
+fn every_family_is_drawn_as_its_published_code_draws_it() {
+    struct Named {
+        path: Vec<String>,
+        found: Vec<(String, Vec<usize>, Vec<f64>)>,
+    }
+    impl burn::module::ModuleVisitor for Named {
+        fn enter_module(&mut self, name: &str, _container_type: &str) {
+            self.path.push(name.to_string());
+        }
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(
+            &mut self,
+            param: &burn::module::Param<burn::tensor::Tensor<D>>,
+        ) {
+            let values = param.val().into_data().iter::<f64>().collect();
+            let shape = param.lazy_shape().to_vec();
+            self.found.push((self.path.join("."), shape, values));
+        }
+    }
+    let std = |values: &[f64]| {
+        let squares: f64 = values.iter().map(|v| v * v).sum();
+        (squares / values.len() as f64).sqrt()
+    };
+    // Whether weights of convolutions come from a fan-out, a fan-in or are PyTorch's; of the head, whether they are PyTorch's or N(0, 0.01),
+    // and whether there is a bias at the start.
+    #[derive(PartialEq)]
+    enum Conv {
+        Out,
+        In,
+        PyTorch,
+    }
+    let families = [
+        ("resnet18", Conv::Out, true, true),
+        ("wrn_16_2", Conv::Out, true, false),
+        ("wrn_20_8", Conv::Out, true, true),
+        ("vgg8", Conv::Out, false, false),
+        ("mobilenet_v2", Conv::Out, false, false),
+        ("shufflenet_v1", Conv::PyTorch, true, true),
+        ("shufflenet_v2", Conv::PyTorch, true, true),
+        ("densenet_40_12", Conv::In, true, false),
+        ("alexnet", Conv::PyTorch, true, true),
+        ("imagenet/resnet18", Conv::Out, true, true),
+        ("imagenet/mobilenet_v2", Conv::Out, false, false),
+        ("imagenet/shufflenet_v2_x1_0", Conv::PyTorch, true, true),
+    ];
+    for (name, conv, head_is_pytorch, bias_is_drawn) in families {
+        let network = network(name.parse().unwrap(), 0);
+        let mut named = Named {
+            path: Vec::new(),
+            found: Vec::new(),
+        };
+        network.visit(&mut named);
+        let convs = named.found.iter().filter(|(_, shape, _)| shape.len() == 4);
+        let (path, shape, values) = convs.max_by_key(|(.., values)| values.len()).unwrap();
+        let pixels = shape[2] * shape[3];
+        let (fan_out, fan_in) = ((shape[0] * pixels) as f64, (shape[1] * pixels) as f64);
+        let expected = match conv {
+            Conv::Out => (2.0 / fan_out).sqrt(),
+            Conv::In => (2.0 / fan_in).sqrt(),
+            // Uniform in ±1 / sqrt(fan_in).
+            Conv::PyTorch => (1.0 / (3.0 * fan_in)).sqrt(),
+        };
+        // Five standard errors of a normal sample's deviation.
+        let error = 5.0 / (2.0 * values.len() as f64).sqrt();
+        let found = std(values);
+        assert!(
+            (found / expected - 1.0).abs() < error,
+            "{name}: {path} {found} {expected}"
+        );
+
+        let heads = named.found.iter().filter(|(_, shape, _)| shape.len() == 2);
+        let (path, shape, values) = heads.last().unwrap();
+        let expected = match head_is_pytorch {
+            true => (1.0 / (3.0 * shape[0] as f64)).sqrt(),
+            false => 0.01,
+        };
+        let error = 5.0 / (2.0 * values.len() as f64).sqrt();
+        let found = std(values);
+        assert!(
+            (found / expected - 1.0).abs() < error,
+            "{name}: {path} {found} {expected}"
+        );
+        let bias = path.replace("weight", "bias");
+        let (.., values) = named.found.iter().find(|(path, ..)| *path == bias).unwrap();
+        assert_eq!(
+            values.iter().any(|v| *v != 0.0),
+            bias_is_drawn,
+            "{name}: {bias}"
+        );
+
+        // Norms begin as the identity.
+        for (path, _, values) in &named.found {
+            let constant = match path.rsplit('.').next() {
+                Some("gamma" | "running_var") => 1.0,
+                Some("beta" | "running_mean") => 0.0,
+                _ => continue,
+            };
+            assert!(values.iter().all(|v| *v == constant), "{name}: {path}");
+        }
+    }
+}
