@@ -194,8 +194,8 @@ fn every_family_is_drawn_as_its_published_code_draws_it() {
             "{name}: {path} {found} {expected}"
         );
 
-        let heads = named.found.iter().filter(|(_, shape, _)| shape.len() == 2);
-        let (path, shape, values) = heads.last().unwrap();
+        let mut heads = named.found.iter().filter(|(_, shape, _)| shape.len() == 2);
+        let (path, shape, values) = heads.next_back().unwrap();
         let expected = match head_is_pytorch {
             true => (1.0 / (3.0 * shape[0] as f64)).sqrt(),
             false => 0.01,

@@ -258,24 +258,6 @@ fn damage_anywhere_is_found() {
             }
         }
     }
-    // An archive of PyTorch has checksums too: of it every byte is tried.
-    let whole = std::fs::read(checkpoint("model.pth")).unwrap();
-    let damaged = folder.path().join("damaged.pth");
-    let missing = |bytes: &[u8]| {
-        std::fs::write(&damaged, bytes).unwrap();
-        let file = WeightFile::open(&damaged)?;
-        weights::load(network.clone(), file).map(|_| ())
-    };
-    let intact = missing(&whole).unwrap_err().to_string();
-    for place in 0..whole.len() {
-        let mut bytes = whole.clone();
-        bytes[place] ^= 1 << (place % 8);
-        let found = missing(&bytes).unwrap_err().to_string();
-        assert!(
-            found.contains("damaged.pth"),
-            "byte {place}: {found} {intact}"
-        );
-    }
 }
 
 #[test]

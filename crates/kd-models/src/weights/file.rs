@@ -251,3 +251,46 @@ fn digest(path: &Path) -> Result<String, ModelError> {
     }
     Ok(hexadecimal(&hasher.finalize()))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A PyTorch archive with a bit turned over at any byte: it cannot be read, or has tensors of other names or shapes, which no network
+    /// takes, or the bit said nothing and the numbers are the same.
+    #[test]
+    fn a_bit_in_an_archive_is_found() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoints");
+        let whole = std::fs::read(fixtures.join("model.pth")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("damaged.pth");
+        let read = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            let file = WeightFile::open(&path).ok()?;
+            let mut tensors: Vec<_> = file.tensors.iter().collect();
+            tensors.sort_by(|a, b| a.name.cmp(&b.name));
+            let shapes: Vec<_> = tensors
+                .iter()
+                .map(|tensor| (tensor.name.clone(), tensor.shape.to_vec()))
+                .collect();
+            Some((shapes, checksum(&file.tensors).ok()?))
+        };
+        let (shapes, numbers) = read(&whole).unwrap();
+        let (mut refused, mut same) = (0, 0);
+        for place in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[place] ^= 1 << (place % 8);
+            match read(&bytes) {
+                None => refused += 1,
+                Some((found, _)) if found != shapes => refused += 1,
+                Some((_, found)) => {
+                    assert_eq!(found, numbers, "byte {place}");
+                    same += 1;
+                }
+            }
+        }
+        // The numbers are more than half of the file.
+        assert!(refused > 1800, "{refused} found, {same} without effect");
+    }
+}
