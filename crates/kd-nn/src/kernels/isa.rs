@@ -388,10 +388,11 @@ pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
                 && is_x86_feature_detected!("avx512dq")
         };
         match best().0 {
-            // SAFETY: the machine has the features, `best` has looked for the others.
+            // SAFETY: `best` has found AVX-512F, `skylake` the other features.
             Isa::Avx512 if skylake() => return unsafe { avx512(f) },
-            Isa::Avx512 | Isa::Avx2 => return unsafe { avx2(f) },
-            Isa::Portable => {}
+            // SAFETY: `best` has found both.
+            Isa::Avx2 => return unsafe { avx2(f) },
+            Isa::Avx512 | Isa::Portable => {}
         }
     }
     f()
