@@ -56,6 +56,10 @@ struct Options {
     #[arg(long, value_delimiter = ',', value_name = "NAME,NAME…")]
     schemes: Vec<String>,
 
+    /// Note each mean in `means.jsonl` in the folder, and go on from there if it has some: for long rankings
+    #[arg(long)]
+    resume: bool,
+
     /// For whom the parameters of an augmentation are drawn
     #[arg(long, value_enum, default_value_t = Sharing::Both)]
     sharing: Sharing,
@@ -93,7 +97,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> anyhow::Result<Value> {
     let device = default_device()?;
     let sets = options.common.sets()?;
-    let config = config(options, &sets)?;
+    let mut config = config(options, &sets)?;
     let teacher = options.teacher.restore(&sets, &device)?;
     let student = student(options, &sets, &device)?;
     eprintln!(
@@ -104,6 +108,10 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         config.schemes.len(),
         config.means
     );
+    let folder = options
+        .common
+        .folder(&format!("rank-{}", teacher.architecture()));
+    config.journal = options.resume.then(|| folder.join("means.jsonl"));
     let (train, progress) = (&sets.train, &Progress::Auto);
     let report = match &student {
         Some(student) => {
@@ -119,9 +127,6 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         report.seconds, report.teacher_seconds
     );
 
-    let folder = options
-        .common
-        .folder(&format!("rank-{}", teacher.architecture()));
     let title = format!(
         "Augmentations for {} on {}",
         teacher.architecture(),

@@ -1,12 +1,15 @@
 """Golden values for kd-metrics, by numpy, scipy and scikit-learn.
 
-    pip install numpy scipy scikit-learn
+    pip install numpy scipy scikit-learn netcal
     python tools/metrics_golden.py
+    python tools/metrics_golden.py --check          compares with simulation and fitted models too; writes nothing
 
-Writes crates/kd-metrics/tests/fixtures/evaluation.json. The inputs are formulas over integers that crates/kd-metrics/tests/golden.rs
-repeats, exact in float32, so the fixture holds results alone.
+Writes two files to crates/kd-metrics/tests/fixtures. The inputs of evaluation.json are formulas over integers that
+crates/kd-metrics/tests/golden.rs repeats, exact in float32, so it holds results alone. metrics.json, from the modules
+in metrics/, holds its inputs too: a list of cases a key, a case a line.
 """
 
+import argparse
 import json
 from pathlib import Path
 
@@ -15,7 +18,11 @@ from scipy.special import log_softmax, rel_entr
 from scipy.stats import binned_statistic, bootstrap
 from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
-FIXTURE = Path(__file__).parent.parent / "crates/kd-metrics/tests/fixtures/evaluation.json"
+from metrics import augmentation, calibration, classification, embedding, relation, structure
+from metrics import human as people
+from metrics.common import plain
+
+FIXTURES = Path(__file__).parent.parent / "crates/kd-metrics/tests/fixtures"
 BINS = 15
 
 
@@ -115,12 +122,51 @@ def t_stddev(draws, classes):
     }
 
 
-if __name__ == "__main__":
+def evaluation():
     fixture = {
         "evaluations": [case(503, 10), case(211, 100), case(101, 3), case(1, 10)],
         "t_stddev": [t_stddev(64, 10), t_stddev(7, 3)],
     }
-    FIXTURE.write_text(json.dumps(fixture, indent=1) + "\n")
-    print(FIXTURE)
     print(json.dumps([{k: v for k, v in e.items() if k != "bins"} for e in fixture["evaluations"]], indent=1))
     print(fixture["t_stddev"])
+    return json.dumps(fixture, indent=1) + "\n"
+
+
+def measures():
+    """The text of metrics.json, a case a line."""
+
+    def lines(value):
+        if isinstance(value, dict):
+            return "{\n" + ",\n".join(f"{json.dumps(key)}:{lines(item)}" for key, item in value.items()) + "\n}"
+        cases = ",\n".join(json.dumps(item, separators=(",", ":"), allow_nan=False) for item in value)
+        return f"[\n{cases}\n]"
+
+    fixture = {
+        "classification": classification.cases(),
+        "calibration": calibration.cases(),
+        "human": people.cases(),
+        "separability": people.separability_cases(),
+        "structure": structure.cases(),
+        "pca": embedding.pca_cases(),
+        "tsne_affinities": embedding.affinity_cases(),
+        "augmentation": augmentation.cases(),
+        "relation": relation.cases(),
+        "kendall_exact": relation.exact_cases(),
+    }
+    return lines(plain(fixture)) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="golden values of the measures")
+    parser.add_argument("--check", action="store_true", help="compare with simulation and fitted models; write nothing")
+    if parser.parse_args().check:
+        print("\n".join(augmentation.check() + calibration.check()))
+        return
+    for name, text in (("evaluation.json", evaluation()), ("metrics.json", measures())):
+        path = FIXTURES / name
+        path.write_text(text)
+        print(f"{path}: {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

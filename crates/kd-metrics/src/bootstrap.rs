@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::error::MetricError;
+use crate::error::{MetricError, check_positive, check_share};
 
 /// Settings of a percentile bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3).
 ///
@@ -35,47 +35,36 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
-    /// The interval of a statistic of `draws` draws, given as a function of how often each of them was taken.
-    pub(crate) fn interval(
+    /// The interval of what [`resample`](Self::resample) gave.
+    pub(crate) fn interval(&self, mut values: Vec<f64>) -> (f64, f64) {
+        values.sort_by(f64::total_cmp);
+        let tail = (1.0 - self.level) / 2.0;
+        (quantile(&values, tail), quantile(&values, 1.0 - tail))
+    }
+
+    /// A statistic of `draws` draws, given as a function of how often each of them was taken, of every resample.
+    pub(crate) fn resample(
         &self,
         draws: usize,
         statistic: impl Fn(&[f64]) -> f64,
-    ) -> Result<(f64, f64), MetricError> {
+    ) -> Result<Vec<f64>, MetricError> {
         self.check()?;
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut weights = vec![0.0; draws];
-        let mut values: Vec<f64> = (0..self.resamples)
-            .map(|_| {
-                weights.fill(0.0);
-                for _ in 0..draws {
-                    // Drawn as u64, because a draw of usize differs between 32 and 64 bits.
-                    weights[rng.random_range(0..draws as u64) as usize] += 1.0;
-                }
-                statistic(&weights)
-            })
-            .collect();
-        values.sort_by(f64::total_cmp);
-        let tail = (1.0 - self.level) / 2.0;
-        Ok((quantile(&values, tail), quantile(&values, 1.0 - tail)))
+        let values = (0..self.resamples).map(|_| {
+            weights.fill(0.0);
+            for _ in 0..draws {
+                // Drawn as u64, because a draw of usize differs between 32 and 64 bits.
+                weights[rng.random_range(0..draws as u64) as usize] += 1.0;
+            }
+            statistic(&weights)
+        });
+        Ok(values.collect())
     }
 
     fn check(&self) -> Result<(), MetricError> {
-        if self.resamples == 0 {
-            return Err(MetricError::Config {
-                field: "resamples",
-                value: self.resamples.to_string(),
-                reason: "must be 1 or more",
-            });
-        }
-        if self.level > 0.0 && self.level < 1.0 {
-            Ok(())
-        } else {
-            Err(MetricError::Config {
-                field: "level",
-                value: self.level.to_string(),
-                reason: "must lie between 0 and 1",
-            })
-        }
+        check_positive("resamples", self.resamples)?;
+        check_share("level", self.level)
     }
 }
 
@@ -109,7 +98,7 @@ mod tests {
             };
             let weighted =
                 |weights: &[f64]| weights.iter().enumerate().map(|(i, w)| i as f64 * w).sum();
-            bootstrap.interval(20, weighted).unwrap()
+            bootstrap.interval(bootstrap.resample(20, weighted).unwrap())
         };
         assert_eq!(interval(7), interval(7));
         assert_ne!(interval(7), interval(8));
@@ -122,12 +111,12 @@ mod tests {
                 level,
                 ..Bootstrap::default()
             };
-            assert!(bootstrap.interval(3, |_| 0.0).is_err(), "level {level}");
+            assert!(bootstrap.resample(3, |_| 0.0).is_err(), "level {level}");
         }
         let none = Bootstrap {
             resamples: 0,
             ..Bootstrap::default()
         };
-        assert!(none.interval(3, |_| 0.0).is_err());
+        assert!(none.resample(3, |_| 0.0).is_err());
     }
 }

@@ -36,8 +36,8 @@ pub enum MetricError {
         /// The count that was there.
         found: usize,
     },
-    /// A row of logits holds NaN or infinity, or values too far apart for `f32`.
-    #[error("row {row}: logits are NaN, infinite, or too far apart for f32")]
+    /// A row of logits holds NaN or infinity.
+    #[error("row {row}: a logit is NaN or infinite")]
     Logits {
         /// The row.
         row: usize,
@@ -64,6 +64,40 @@ pub enum MetricError {
         /// Its sum; must be 1 within 0.001.
         sum: f64,
     },
+    /// An embedding holds NaN or infinity.
+    #[error("row {row}: a value of the embedding is NaN or infinite")]
+    Embedding {
+        /// The row.
+        row: usize,
+    },
+    /// More samples than are kept.
+    #[error("{what}: at most {cap} are kept, and there are {found}")]
+    Cap {
+        /// What is kept.
+        what: &'static str,
+        /// The most that are.
+        cap: usize,
+        /// The count that there would be.
+        found: usize,
+    },
+    /// A value that is not a finite number.
+    #[error("{what}, value {index}: {value} is not finite")]
+    Value {
+        /// Which values.
+        what: &'static str,
+        /// Its place among them, from 0.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
+    /// Values that are all equal, where their variation is asked for.
+    #[error("{what}: all values are {value}, so that nothing can go together with them")]
+    Constant {
+        /// Which values.
+        what: &'static str,
+        /// The value.
+        value: f64,
+    },
     /// Human labels for some samples only: their mean divergence would describe another set than the other measures.
     #[error("row {row}: human labels must come with every update or with none")]
     HumanForSome {
@@ -82,6 +116,47 @@ pub enum MetricError {
         /// The encoder's message.
         reason: String,
     },
+}
+
+/// Checks a setting that must lie strictly between 0 and 1.
+pub(crate) fn check_share(field: &'static str, value: f64) -> Result<(), MetricError> {
+    if value > 0.0 && value < 1.0 {
+        Ok(())
+    } else {
+        Err(MetricError::Config {
+            field,
+            value: value.to_string(),
+            reason: "must lie between 0 and 1",
+        })
+    }
+}
+
+/// Checks a count that must not be 0.
+pub(crate) fn check_positive(field: &'static str, value: usize) -> Result<(), MetricError> {
+    if value > 0 {
+        return Ok(());
+    }
+    Err(MetricError::Config {
+        field,
+        value: value.to_string(),
+        reason: "must be 1 or more",
+    })
+}
+
+/// Checks two counts that must be equal.
+pub(crate) fn expect_count(
+    what: &'static str,
+    expected: usize,
+    found: usize,
+) -> Result<(), MetricError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(MetricError::Count {
+        what,
+        expected,
+        found,
+    })
 }
 
 /// Furthest that a distribution's sum may be from 1: float rounding and rounded counts pass, percentages and logits do not.

@@ -36,17 +36,25 @@
 //! # }
 //! ```
 
+pub mod augmentation;
 mod bootstrap;
 mod error;
 mod evaluation;
 pub mod plot;
-mod reference_window;
+mod read;
+mod relation;
 pub mod report;
-mod t_stddev;
+pub mod structure;
+mod temperature;
 
+pub use augmentation::{ReferenceWindow, ReferenceWindowConfig, TStddev, TStddevReport};
 pub use bootstrap::Bootstrap;
 pub use error::MetricError;
-pub use evaluation::{CalibrationBin, Evaluation, EvaluationConfig, EvaluationReport};
-pub use reference_window::{ReferenceWindow, ReferenceWindowConfig};
+pub use evaluation::{
+    CalibrationBin, ClassScores, ConfusionMatrix, Evaluation, EvaluationConfig, EvaluationReport,
+    HumanReport, MeanRows, RowReport,
+};
+pub use relation::{Correlation, Relation};
 pub use report::{Report, Section, contact_sheet};
-pub use t_stddev::{TStddev, TStddevReport};
+pub use structure::{ClassStructure, Embeddings, StructureReport};
+pub use temperature::{TemperatureFit, TemperatureScaling};

@@ -18,13 +18,43 @@ fn bad_logits_name_their_row() {
             "{bad}: {error}"
         );
     }
-    // Finite, but their difference is not.
+}
+
+#[test]
+fn logits_may_be_as_far_apart_as_f32_goes() {
     let mut sample = peaked(0, f32::MAX, 1);
     sample.logits[1] = f32::MIN;
-    assert!(matches!(
-        evaluate(&[sample], 1),
-        Err(MetricError::Logits { row: 0 })
-    ));
+    let report = evaluate(&[sample], 1).unwrap();
+    assert!((report.nll / (2.0 * f64::from(f32::MAX)) - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn bad_probabilities_name_their_row() {
+    let device = Device::flex();
+    for bad in [
+        [f32::NAN, 1.0],
+        [-0.25, 1.25],
+        [0.5, 0.4],
+        [0.0, 0.0],
+        [f32::INFINITY, 0.0],
+    ] {
+        let mut evaluation = EvaluationConfig::new().init(2).unwrap();
+        let rows = Tensor::<2>::from_data([[0.5, 0.5], bad], &device);
+        let labels = Tensor::<1, Int>::from_data([0, 1], &device);
+        evaluation.update_probabilities(rows, labels, None).unwrap();
+        let error = evaluation.compute().unwrap_err();
+        assert!(
+            matches!(
+                error,
+                MetricError::Distribution {
+                    row: 1,
+                    what: "the probabilities",
+                    ..
+                }
+            ),
+            "{bad:?}: {error}"
+        );
+    }
 }
 
 #[test]

@@ -7,9 +7,11 @@
 //! - [`evaluate`]: how good a network is on a set.
 //! - [`rank_augmentations`]: how much a teacher's mean answer varies under each of some augmentations, which says how good
 //!   they are to distil with before any student is trained.
+//! - [`Diagnosis`]: what a teacher knows and how it passes it on, on one page.
 //! - [`Objective`] and [`Views`]: the loss of one step, for loops of your own.
 
 mod checkpoint;
+mod diagnosis;
 mod distiller;
 mod error;
 mod evaluation;
@@ -26,6 +28,11 @@ mod run_folder;
 mod teacher;
 mod views;
 
+pub use diagnosis::{
+    Diagnosis, DiagnosisConfig, Disagreement, Figure, Layout, LossRelation, MixDiagnosis,
+    MixDiagnosisConfig, NetworkDiagnosis, PickOverlap, TemperatureDiagnosis, diagnose_mixes,
+    diagnose_network,
+};
 pub use distiller::{Distiller, Outcome};
 pub use error::TrainError;
 pub use evaluation::{evaluate, logits};
@@ -33,7 +40,8 @@ pub use log::{EpochRecord, EpochTiming, ForwardCounts, Line, TestRecord};
 pub use objective::{Loss, LossValues, MixedImages, Objective, Views};
 pub use progress::{Progress, Task};
 pub use rank::{
-    RankConfig, RankReport, RankRow, Scheme, rank_augmentations, rank_augmentations_with_student,
+    RankConfig, RankReport, RankRow, Scheme, Stability, rank_augmentations,
+    rank_augmentations_with_student,
 };
 pub use recipe::{LogRecipe, OptimizerRecipe, Recipe, ScheduleRecipe};
 pub use teacher::fingerprint;

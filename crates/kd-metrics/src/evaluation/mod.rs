@@ -1,34 +1,46 @@
-//! Everything that the evaluation of a classifier reads, in one pass over its logits.
+//! Everything that the evaluation of a classifier reads, in one pass over its answers.
 
-mod accuracy;
 mod calibration;
+mod class_means;
+mod confusion;
 mod human;
-mod likelihood;
 mod report;
+mod row;
 mod sums;
 
 use burn::config::Config;
 use burn::prelude::*;
-use burn::tensor::DType;
-use kd_core::divergence::log_softmax;
 
 pub use calibration::CalibrationBin;
+pub use class_means::MeanRows;
+pub use confusion::{ClassScores, ConfusionMatrix};
+pub use human::HumanReport;
 pub use report::EvaluationReport;
+pub use row::RowReport;
 
-use crate::error::MetricError;
-use sums::Sums;
+use crate::error::{MetricError, check_positive, check_share, expect_count};
+use crate::read::{floats, integers};
+use row::Scores;
+use sums::{Rows, Sums};
 
-/// Samples whose results may wait on the device; more are read to the host, so that memory stays bounded (32 bytes a sample, 2 MiB).
-const MAX_PENDING_SAMPLES: usize = 1 << 16;
-/// Updates whose results may wait on the device: joining them stays cheap when batches are small.
+/// Scores that may wait on the device; more are read to the host, so that memory stays bounded (16 MiB of f32).
+const MAX_PENDING_VALUES: usize = 1 << 22;
+/// Updates that may wait on the device: joining them stays cheap when batches are small.
 const MAX_PENDING_UPDATES: usize = 512;
 
 /// Settings of an [`Evaluation`].
 #[derive(Config, Debug)]
 pub struct EvaluationConfig {
-    /// Equal-width bins of the calibration error, 1 or more. Guo et al. (2017) use 15.
+    /// Bins of the calibration errors, 1 or more. Guo et al. (2017) use 15.
     #[config(default = 15)]
     pub bins: usize,
+    /// Share of the uniform distribution in the human labels where they stand in a denominator, between 0 and 1: KL(model‖human) is
+    /// infinite without it. One vote in a hundred, spread over all classes.
+    #[config(default = 0.01)]
+    pub smoothing: f64,
+    /// Whether the report has every sample ([`RowReport`]): 88 bytes each.
+    #[config(default = false)]
+    pub keep_rows: bool,
 }
 
 impl Default for EvaluationConfig {
@@ -41,32 +53,28 @@ impl EvaluationConfig {
     /// An empty [`Evaluation`] of a classifier with this many classes.
     ///
     /// # Errors
-    /// [`MetricError::Config`] without bins or classes.
+    /// [`MetricError::Config`] without bins or classes, or for a smoothing out of range.
     pub fn init(&self, classes: usize) -> Result<Evaluation, MetricError> {
-        for (field, value) in [("bins", self.bins), ("classes", classes)] {
-            if value == 0 {
-                return Err(MetricError::Config {
-                    field,
-                    value: value.to_string(),
-                    reason: "must be 1 or more",
-                });
-            }
-        }
+        check_positive("bins", self.bins)?;
+        check_positive("classes", classes)?;
+        check_share("smoothing", self.smoothing)?;
         Ok(Evaluation {
             classes,
             with_human: None,
             pending: Vec::new(),
             pending_samples: 0,
-            sums: Sums::new(self.bins),
+            sums: Sums::new(classes, self.clone()),
         })
     }
 }
 
-/// Top-1, top-5, negative log-likelihood, calibration error and divergence from human labels, accumulated batch by batch.
+/// Accuracy, likelihood, calibration, agreement with people and the structure of the answers, accumulated batch by batch.
 ///
-/// An update queues work on the device and returns; it leaves at most eight numbers a sample there. They are read to the host by
-/// [`compute`](Self::compute), and before that whenever 65,536 samples or 512 updates wait, so memory does not grow with the data. Per-sample
-/// values are `f32`, their sums `f64`, so the result depends on the order and the size of the batches only by `f64` rounding.
+/// An update queues its tensors and returns; nothing is read from the device until [`compute`](Self::compute), or until four million
+/// scores or 512 updates wait. What is kept grows with classes² and, for bins of equal mass, by four bytes a sample.
+///
+/// Every sum is taken in `f64` in the order of the samples: the result has the same bits however they were cut into batches, and for any
+/// number of threads; another order, or [`merge`](Self::merge), changes it by `f64` rounding alone.
 ///
 /// Because values are read late, what is wrong *in* them (NaN, a label out of range) is reported by the update or `compute` that reads them,
 /// with the number of the row since the start. The evaluation then stays refused; it never drops a sample in silence.
@@ -75,10 +83,29 @@ pub struct Evaluation {
     classes: usize,
     /// Whether updates bring human labels; known after the first.
     with_human: Option<bool>,
-    /// Results that still live on the device, `[B, columns]` each.
-    pending: Vec<Tensor<2>>,
+    pending: Vec<Pending>,
     pending_samples: usize,
     sums: Sums,
+}
+
+/// An update that still lives on the device.
+#[derive(Clone, Debug)]
+struct Pending {
+    kind: Scores,
+    scores: Tensor<2>,
+    labels: Tensor<1, Int>,
+    human: Option<Tensor<2>>,
+}
+
+impl Pending {
+    fn read(&self) -> Result<Rows, MetricError> {
+        Ok(Rows {
+            kind: self.kind,
+            scores: floats(self.scores.clone())?,
+            labels: integers(self.labels.clone())?,
+            human: self.human.clone().map(floats).transpose()?,
+        })
+    }
 }
 
 impl Evaluation {
@@ -95,8 +122,32 @@ impl Evaluation {
         labels: Tensor<1, Int>,
         human: Option<Tensor<2>>,
     ) -> Result<(), MetricError> {
-        let [batch, classes] = logits.dims();
-        expect_count("classes in the logits", self.classes, classes)?;
+        self.queue(Scores::Logits, logits, labels, human)
+    }
+
+    /// [`update`](Self::update) with probabilities in place of logits: rows of values from 0 on whose sum is 1 within 0.001. A
+    /// probability below 1.2e-38 counts as that in logarithms, so that an impossible label costs 87.3 nats and not infinitely many.
+    ///
+    /// # Errors
+    /// Those of [`update`](Self::update); later [`MetricError::Distribution`] for a row that is none.
+    pub fn update_probabilities(
+        &mut self,
+        probabilities: Tensor<2>,
+        labels: Tensor<1, Int>,
+        human: Option<Tensor<2>>,
+    ) -> Result<(), MetricError> {
+        self.queue(Scores::Probabilities, probabilities, labels, human)
+    }
+
+    fn queue(
+        &mut self,
+        kind: Scores,
+        scores: Tensor<2>,
+        labels: Tensor<1, Int>,
+        human: Option<Tensor<2>>,
+    ) -> Result<(), MetricError> {
+        let [batch, classes] = scores.dims();
+        expect_count("classes in the scores", self.classes, classes)?;
         expect_count("labels for the batch", batch, labels.dims()[0])?;
         if let Some(human) = &human {
             let [rows, classes] = human.dims();
@@ -109,12 +160,18 @@ impl Evaluation {
         if batch == 0 {
             return Ok(());
         }
-        if self.pending_samples >= MAX_PENDING_SAMPLES || self.pending.len() >= MAX_PENDING_UPDATES
-        {
+        let waiting = self.pending_samples * self.classes;
+        if waiting >= MAX_PENDING_VALUES || self.pending.len() >= MAX_PENDING_UPDATES {
             self.settle()?;
         }
         self.with_human = Some(human.is_some());
-        self.pending.push(columns(logits, labels, human));
+        self.pending.push(Pending {
+            kind,
+            // Without the graph that made them, which would stay alive.
+            scores: scores.inner(),
+            labels: labels.inner(),
+            human: human.map(Tensor::inner),
+        });
         self.pending_samples += batch;
         Ok(())
     }
@@ -135,7 +192,11 @@ impl Evaluation {
     /// [`MetricError::TooFew`] without samples; [`MetricError::Logits`], [`MetricError::Label`] or [`MetricError::Distribution`] naming the first
     /// bad row; [`MetricError::Read`] when the device fails.
     pub fn compute(&self) -> Result<EvaluationReport, MetricError> {
-        self.settled()?.report()
+        if self.pending.is_empty() {
+            self.sums.report()
+        } else {
+            self.settled()?.report()
+        }
     }
 
     /// Adds the samples of another evaluation, as if they had been given to this one after its own.
@@ -166,65 +227,56 @@ impl Evaluation {
         Ok(())
     }
 
-    /// Reads what waits on the device into the sums.
+    /// Reads what waits on the device into the sums, up to what cannot be read or is bad.
     fn settle(&mut self) -> Result<(), MetricError> {
-        self.sums = self.settled()?;
-        self.pending.clear();
-        self.pending_samples = 0;
+        while !self.pending.is_empty() {
+            let count = alike(&self.pending);
+            self.sums.add(join(&self.pending[..count]).read()?)?;
+            self.pending.drain(..count);
+            self.pending_samples = self
+                .pending
+                .iter()
+                .map(|update| update.scores.dims()[0])
+                .sum();
+        }
         Ok(())
     }
 
-    /// The sums with what waits on the device, in one read.
     fn settled(&self) -> Result<Sums, MetricError> {
         let mut sums = self.sums.clone();
-        if self.pending.is_empty() {
-            return Ok(sums);
-        }
-        let table = Tensor::cat(self.pending.clone(), 0);
-        let [_, columns] = table.dims();
-        let values = table
-            .try_into_vec_as::<f32>()
-            .map_err(|error| MetricError::Read {
-                reason: error.to_string(),
-            })?;
-        for sample in values.chunks_exact(columns) {
-            sums.push(sample, self.classes)?;
+        let mut rest = &self.pending[..];
+        while !rest.is_empty() {
+            let (updates, others) = rest.split_at(alike(rest));
+            sums.add(join(updates).read()?)?;
+            rest = others;
         }
         Ok(sums)
     }
 }
 
-/// What a sample leaves on the device: finite?, label, rank, NLL, confidence, and the three columns of [`human::columns`].
-fn columns(logits: Tensor<2>, labels: Tensor<1, Int>, human: Option<Tensor<2>>) -> Tensor<2> {
-    let logits = logits.inner().cast(DType::F32);
-    let device = logits.device();
-    let labels = labels.inner().to_device(&device).unsqueeze_dim::<2>(1);
-    let [_, classes] = logits.dims();
-    // A label out of range would index outside the row; it is read back as it is and refused there.
-    let index = labels.clone().clamp(0, classes as i64 - 1);
-    let log_probs = log_softmax(logits.clone(), 1.0);
-    let mut columns = vec![
-        logits.clone().is_finite().all_dim(1).float(),
-        labels.float().cast(DType::F32),
-        accuracy::true_class_rank(logits, index.clone()),
-        likelihood::negative_log_likelihood(log_probs.clone(), index),
-        log_probs.clone().max_dim(1).exp(),
-    ];
-    if let Some(human) = human {
-        let human = human.inner().to_device(&device).cast(DType::F32);
-        columns.push(human::columns(human, log_probs));
-    }
-    Tensor::cat(columns, 1)
+/// How many updates from the first on can be read from the device as one.
+fn alike(pending: &[Pending]) -> usize {
+    let same = |a: &Pending, b: &Pending| {
+        a.kind == b.kind
+            && a.scores.device() == b.scores.device()
+            && a.scores.dtype() == b.scores.dtype()
+    };
+    pending.chunk_by(same).next().map_or(0, <[Pending]>::len)
 }
 
-fn expect_count(what: &'static str, expected: usize, found: usize) -> Result<(), MetricError> {
-    if expected == found {
-        Ok(())
-    } else {
-        Err(MetricError::Count {
-            what,
-            expected,
-            found,
-        })
+fn join(updates: &[Pending]) -> Pending {
+    let device = updates[0].scores.device();
+    let labels = updates
+        .iter()
+        .map(|update| update.labels.clone().to_device(&device));
+    let human: Option<Vec<_>> = updates
+        .iter()
+        .map(|update| Some(update.human.clone()?.to_device(&device)))
+        .collect();
+    Pending {
+        kind: updates[0].kind,
+        scores: Tensor::cat(updates.iter().map(|u| u.scores.clone()).collect(), 0),
+        labels: Tensor::cat(labels.collect(), 0),
+        human: human.map(|rows| Tensor::cat(rows, 0)),
     }
 }

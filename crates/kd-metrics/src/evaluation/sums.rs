@@ -1,35 +1,70 @@
-//! The host's side of an evaluation: counts and `f64` sums.
+//! What the samples so far add up to, on the host.
 
-use super::EvaluationReport;
-use super::accuracy::TopHits;
-use super::calibration::Calibration;
-use super::human;
+use rayon::prelude::*;
+
+use super::calibration::{BinSums, Confidences, EqualWidth, bin_index, ece, largest_gap, mean_gap};
+use super::class_means::{ClassMeans, separability};
+use super::confusion::ConfusionMatrix;
+use super::human::HumanSums;
+use super::row::{self, RowReport, Scores};
+use super::{EvaluationConfig, EvaluationReport};
 use crate::error::MetricError;
 
-/// What the samples so far add up to, on the host.
+/// Columns of a block of classes that one thread bins.
+const BLOCK: usize = 64;
+
+/// Rows of one update on the host.
+pub(crate) struct Rows {
+    pub(crate) kind: Scores,
+    /// `[rows, classes]`.
+    pub(crate) scores: Vec<f64>,
+    pub(crate) labels: Vec<i64>,
+    /// `[rows, classes]`.
+    pub(crate) human: Option<Vec<f64>>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Sums {
-    samples: u64,
-    hits: TopHits,
+    classes: usize,
+    config: EvaluationConfig,
+    ranks: Vec<u64>,
     nll: f64,
-    calibration: Calibration,
-    kl_human: Option<f64>,
+    brier: f64,
+    entropy: f64,
+    confidence: f64,
+    calibration: EqualWidth,
+    confidences: Confidences,
+    /// `[classes, bins]`: the probability of each class, and whether a sample was of it.
+    classwise: Vec<BinSums>,
+    confusion: ConfusionMatrix,
+    means: ClassMeans,
+    human: Option<HumanSums>,
+    rows: Vec<RowReport>,
 }
 
 impl Sums {
-    pub(crate) fn new(bins: usize) -> Self {
+    pub(crate) fn new(classes: usize, config: EvaluationConfig) -> Self {
         Self {
-            samples: 0,
-            hits: TopHits::default(),
+            classes,
+            ranks: vec![0; classes],
             nll: 0.0,
-            calibration: Calibration::new(bins),
-            kl_human: None,
+            brier: 0.0,
+            entropy: 0.0,
+            confidence: 0.0,
+            calibration: EqualWidth::new(config.bins),
+            confidences: Confidences::default(),
+            classwise: vec![BinSums::default(); classes * config.bins],
+            confusion: ConfusionMatrix::new(classes),
+            means: ClassMeans::new(classes),
+            human: None,
+            rows: Vec::new(),
+            config,
         }
     }
 
     /// Samples counted.
     pub(crate) fn samples(&self) -> usize {
-        self.samples as usize
+        self.ranks.iter().sum::<u64>() as usize
     }
 
     /// Calibration bins.
@@ -37,69 +72,152 @@ impl Sums {
         self.calibration.len()
     }
 
-    /// Adds one sample from its columns.
-    pub(crate) fn push(&mut self, sample: &[f32], classes: usize) -> Result<(), MetricError> {
-        let row = self.samples as usize;
-        let &[finite, label, rank, nll, confidence, ref human @ ..] = sample else {
-            return Err(MetricError::Count {
-                what: "values of a sample",
-                expected: 5,
-                found: sample.len(),
-            });
-        };
-        if finite == 0.0 || !nll.is_finite() {
-            return Err(MetricError::Logits { row });
+    /// Adds rows, or none of them if one is bad.
+    ///
+    /// Every sum is taken in the order of the rows, so it has the same bits however they were cut into updates, for any number of threads.
+    pub(crate) fn add(&mut self, mut rows: Rows) -> Result<(), MetricError> {
+        let (classes, first) = (self.classes, self.samples());
+        let facts = self.read(&mut rows, first)?;
+        let mut by_class = vec![Vec::new(); classes];
+        for (index, fact) in facts.iter().enumerate() {
+            by_class[fact.label].push(index);
+            self.count(fact);
         }
-        if label < 0.0 || label >= classes as f32 {
-            return Err(MetricError::Label {
-                row,
-                label: label as i64,
-                classes,
-            });
-        }
-        if !human.is_empty() {
-            let divergence = human::check(human, row)?;
-            if !divergence.is_finite() {
-                return Err(MetricError::Logits { row });
+        self.means.add(&rows.scores, &by_class);
+        if let Some(human) = &rows.human {
+            let sums = self.human.get_or_insert_with(|| HumanSums::new(classes));
+            for (fact, people) in facts.iter().zip(human.chunks(classes)) {
+                if let Some(kl) = fact.kl {
+                    sums.push(fact.label, kl, people);
+                }
             }
-            *self.kl_human.get_or_insert(0.0) += divergence;
+            sums.means().add(human, &by_class);
         }
-        self.samples += 1;
-        self.hits.push(rank);
-        self.nll += f64::from(nll);
-        let confidence = f64::from(confidence).min(1.0);
-        self.calibration.push(confidence, rank == 0.0);
+        self.bin_classes(&rows.scores, &facts);
+        if self.config.keep_rows {
+            self.rows.extend(facts);
+        }
         Ok(())
     }
 
+    /// Scores become probabilities; the first bad row is the error.
+    fn read(&self, rows: &mut Rows, first: usize) -> Result<Vec<RowReport>, MetricError> {
+        let (classes, smoothing, kind) = (self.classes, self.config.smoothing, rows.kind);
+        let scores = rows.scores.par_chunks_mut(classes).zip(&rows.labels);
+        let facts: Vec<Result<_, _>> = match &mut rows.human {
+            Some(human) => scores
+                .zip(human.par_chunks_mut(classes))
+                .enumerate()
+                .map(|(index, ((scores, &label), people))| {
+                    row::read(
+                        kind,
+                        scores,
+                        label,
+                        Some((people, smoothing)),
+                        first + index,
+                    )
+                })
+                .collect(),
+            None => scores
+                .enumerate()
+                .map(|(index, (scores, &label))| {
+                    row::read(kind, scores, label, None, first + index)
+                })
+                .collect(),
+        };
+        facts.into_iter().collect()
+    }
+
+    fn count(&mut self, fact: &RowReport) {
+        self.ranks[fact.rank] += 1;
+        self.nll += fact.nll;
+        self.brier += fact.brier;
+        self.entropy += fact.entropy;
+        self.confidence += fact.confidence;
+        let correct = fact.rank == 0;
+        self.calibration.push(fact.confidence, correct);
+        self.confidences.push(fact.confidence, correct);
+        self.confusion.push(fact.label, fact.predicted);
+    }
+
+    /// Block by block of classes, within each in the order of the rows.
+    fn bin_classes(&mut self, probabilities: &[f64], facts: &[RowReport]) {
+        let (classes, bins) = (self.classes, self.config.bins);
+        let blocks = self.classwise.par_chunks_mut(BLOCK * bins).enumerate();
+        blocks.for_each(|(block, sums)| {
+            let (first, width) = (block * BLOCK, sums.len() / bins);
+            for (fact, row) in facts.iter().zip(probabilities.chunks(classes)) {
+                for (offset, &p) in row[first..first + width].iter().enumerate() {
+                    let bin = offset * bins + bin_index(p, bins);
+                    sums[bin].push(p, fact.label == first + offset);
+                }
+            }
+        });
+    }
+
     pub(crate) fn merge(&mut self, other: &Self) {
-        self.samples += other.samples;
-        self.hits.merge(&other.hits);
-        self.nll += other.nll;
-        self.calibration.merge(&other.calibration);
-        if let Some(sum) = other.kl_human {
-            *self.kl_human.get_or_insert(0.0) += sum;
+        for (count, more) in self.ranks.iter_mut().zip(&other.ranks) {
+            *count += more;
         }
+        self.nll += other.nll;
+        self.brier += other.brier;
+        self.entropy += other.entropy;
+        self.confidence += other.confidence;
+        self.calibration.merge(&other.calibration);
+        self.confidences.merge(&other.confidences);
+        for (bin, more) in self.classwise.iter_mut().zip(&other.classwise) {
+            bin.merge(more);
+        }
+        self.confusion.merge(&other.confusion);
+        self.means.merge(&other.means);
+        match (&mut self.human, &other.human) {
+            (Some(sums), Some(more)) => sums.merge(more),
+            (None, Some(more)) => self.human = Some(more.clone()),
+            _ => {}
+        }
+        self.rows.extend_from_slice(&other.rows);
     }
 
     pub(crate) fn report(&self) -> Result<EvaluationReport, MetricError> {
-        if self.samples == 0 {
+        let count = self.samples();
+        if count == 0 {
             return Err(MetricError::TooFew {
                 what: "samples of an evaluation",
                 needed: 1,
                 found: 0,
             });
         }
-        let (top1, top5) = self.hits.fractions(self.samples);
-        let samples = self.samples as f64;
+        let samples = count as f64;
+        let top = |k: usize| self.ranks.iter().take(k).sum::<u64>() as f64 / samples;
+        let support = self.confusion.support();
+        let class_means = self.means.rows(&support);
+        let human = self.human.as_ref();
+        let human = human.map(|sums| sums.report(&support, &class_means, self.config.smoothing));
+        let mass_bins = self.confidences.equal_mass(self.bins());
+        let calibration_bins = self.calibration.bins();
+        let per_class_ece: Vec<f64> = self.classwise.chunks(self.bins()).map(ece).collect();
         Ok(EvaluationReport {
-            samples: self.samples,
-            top1,
-            top5,
+            samples: count as u64,
+            top1: top(1),
+            top5: top(5),
             nll: self.nll / samples,
+            brier: self.brier / samples,
+            entropy: self.entropy / samples,
+            confidence: self.confidence / samples,
             ece: self.calibration.ece(),
-            kl_human: self.kl_human.map(|sum| sum / samples),
-            calibration_bins: self.calibration.bins(),
+            mce: largest_gap(&calibration_bins),
+            ece_equal_mass: mean_gap(&mass_bins),
+            classwise_ece: per_class_ece.iter().sum::<f64>() / self.classes as f64,
+            kl_human: human.as_ref().map(|human| human.kl),
+            separability: separability(&class_means),
+            per_class_ece,
+            calibration_bins,
+            mass_bins,
+            ranks: self.ranks.clone(),
+            confusion: self.confusion.clone(),
+            human,
+            class_means,
+            rows: self.rows.clone(),
         })
     }
 }

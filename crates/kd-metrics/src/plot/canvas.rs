@@ -1,8 +1,8 @@
 //! The drawing surface: plotters' SVG backend with fractional pixels, dashes and a colour that follows the page.
 
 use plotters::prelude::{
-    Color, DrawingBackend, FontDesc, FontFamily, FontStyle, RGBColor, SVGBackend, ShapeStyle,
-    TextStyle,
+    Color, DrawingBackend, FontDesc, FontFamily, FontStyle, FontTransform, RGBColor, SVGBackend,
+    ShapeStyle, TextStyle,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -86,7 +86,10 @@ pub(crate) struct Type {
     size: f64,
     bold: bool,
     alpha: f64,
+    color: RGBColor,
     horizontal: HPos,
+    /// Whether it is read from the bottom to the top.
+    upward: bool,
 }
 
 /// Size of all text but titles.
@@ -98,7 +101,9 @@ impl Type {
         size: TEXT_SIZE,
         bold: false,
         alpha: 0.75,
+        color: INK,
         horizontal: HPos::Left,
+        upward: false,
     };
     /// For names and values.
     pub(crate) const BODY: Self = Self {
@@ -111,6 +116,24 @@ impl Type {
         alpha: 1.0,
         ..Self::AXIS
     };
+
+    /// For numbers inside of a figure.
+    pub(crate) const SMALL: Self = Self {
+        size: 11.0,
+        alpha: 1.0,
+        ..Self::AXIS
+    };
+
+    pub(crate) const fn color(self, color: RGBColor) -> Self {
+        Self { color, ..self }
+    }
+
+    pub(crate) const fn upward(self) -> Self {
+        Self {
+            upward: true,
+            ..self
+        }
+    }
 
     pub(crate) const fn centred(self) -> Self {
         Self {
@@ -252,10 +275,16 @@ impl Canvas<'_> {
         } else {
             FontStyle::Normal
         };
+        let turn = if face.upward {
+            FontTransform::Rotate270
+        } else {
+            FontTransform::None
+        };
         let size = face.size * UNITS * FONT_FACTOR;
-        let ink = INK.mix(face.alpha);
-        let style = TextStyle::from(FontDesc::new(FontFamily::SansSerif, size, weight))
-            .color(&ink)
+        let color = face.color.mix(face.alpha);
+        let font = FontDesc::new(FontFamily::SansSerif, size, weight).transform(turn);
+        let style = TextStyle::from(font)
+            .color(&color)
             .pos(Pos::new(face.horizontal, VPos::Center));
         self.backend
             .draw_text(text, &style, units(at))

@@ -1,26 +1,29 @@
 //! T. stddev: which augmentation to distil with, before any student is trained.
 
+mod candidate;
+mod page;
+mod record;
 mod report;
 mod scheme;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor};
-use kd_augment::{
-    Augmentation, Augmenter, DrawKey, Images, Mixer, ParamSharing, Preset, cpu, tensor,
-};
-use kd_core::divergence;
-use kd_data::{Batch, ImageSet, LoaderConfig};
-use kd_metrics::{Bootstrap, ReferenceWindow, ReferenceWindowConfig, TStddev};
+use burn::tensor::Device;
+use kd_augment::{Augmentation, DrawKey, ParamSharing, Preset};
+use kd_data::{ImageSet, LoaderConfig};
+use kd_metrics::augmentation::Answers;
+use kd_metrics::{Bootstrap, ReferenceWindowConfig};
 use kd_models::Classify;
 
 use crate::TrainError;
-use crate::evaluation::{device_of, fits, host};
-use crate::presenter::{augmented, plain};
+use crate::evaluation::{device_of, fits};
 use crate::progress::Progress;
 use crate::teacher::Teacher;
+use candidate::{Asked, Base, Show, candidates};
+use record::{Journal, Record, Source};
 
-pub use report::{RankReport, RankRow};
+pub use report::{RankReport, RankRow, Stability};
 pub use scheme::Scheme;
 
 /// What a ranking measures.
@@ -50,6 +53,11 @@ pub struct RankConfig {
     pub seed: u64,
     /// The interval of each value.
     pub bootstrap: Bootstrap,
+    /// Whether the covariance of the teacher–student cross-entropy is measured too. It shows the student what the teacher is shown.
+    pub cross_entropy: bool,
+    /// File in which each mean is noted as soon as it is complete. A ranking that finds it goes on from there, and ends with the same
+    /// numbers as one that was never stopped; with more means it is extended.
+    pub journal: Option<PathBuf>,
 }
 
 impl Default for RankConfig {
@@ -63,6 +71,8 @@ impl Default for RankConfig {
             standard: Augmentation::crop_flip(4),
             seed: 0,
             bootstrap: Bootstrap::default(),
+            cross_entropy: false,
+            journal: None,
         }
     }
 }
@@ -86,6 +96,28 @@ impl RankConfig {
             },
             standard: Augmentation::identity(),
             ..Self::default()
+        }
+    }
+
+    /// What the records of a journal depend on.
+    fn source(&self, teacher: &Teacher, student: Option<&Teacher>, set: &ImageSet) -> Source {
+        let Self {
+            schemes,
+            sharing,
+            batch_size,
+            window,
+            standard,
+            seed,
+            cross_entropy,
+            ..
+        } = self;
+        Source {
+            teacher: teacher.fingerprint(),
+            student: student.map(Teacher::fingerprint),
+            data: set.fingerprint(),
+            config: format!(
+                "{schemes:?} {sharing:?} batch_size {batch_size} {window:?} {standard:?} seed {seed} cross_entropy {cross_entropy}"
+            ),
         }
     }
 
@@ -168,12 +200,6 @@ fn rank(
         .init(set.clone())?;
     let standard = config.standard.build()?;
     let mut candidates = candidates(config, set.classes(), student.is_some())?;
-    if candidates.is_empty() {
-        return Err(TrainError::Recipe {
-            place: "schemes".into(),
-            reason: "every one of them needs a student, and there is none".into(),
-        });
-    }
     let mut asked = Asked {
         teacher,
         student,
@@ -182,191 +208,58 @@ fn rank(
     };
     let standard_needed = config.window.include_standard
         || candidates.iter().any(|c| matches!(c.show, Show::Standard));
+    let needs = [standard_needed, config.cross_entropy];
+
+    let per_mean = candidates.len() + usize::from(standard_needed);
+    let (mut journal, mut records) = match &config.journal {
+        Some(path) => {
+            let source = config.source(teacher, student, set);
+            let (journal, records) = Journal::open(path, &source, per_mean)?;
+            (Some(journal), records)
+        }
+        None => (None, Vec::new()),
+    };
+    let done = (records.len() / per_mean).min(config.means);
+    records.truncate(done * per_mean);
 
     let steps = config.means * config.window.steps;
     let task = progress.task("rank", (steps * candidates.len()) as u64, "steps");
-    let batches = (0..).flat_map(|epoch| loader.epoch(epoch));
-    let mut images = 0;
-    for batch in batches.take(steps) {
-        images += batch.len();
+    task.resume_at((done * config.window.steps * candidates.len()) as u64);
+    let mut answers = Answers::new(set.classes())?;
+    let batches = (0..).flat_map(|epoch| loader.epoch(epoch)).take(steps);
+    for batch in batches.skip(done * config.window.steps) {
         let key = DrawKey::new(config.seed).epoch(batch.epoch);
-        let base = Base::of(&standard, &key, &batch, device)?;
-        let shared = match standard_needed {
-            true => asked.probabilities(base.images.clone())?,
-            false => Vec::new(),
-        };
+        let base = Base::of(&standard, &key, &batch, device, &mut asked, needs)?;
+        if standard_needed {
+            answers.push(&base.answers)?;
+        }
+        let mut complete = Vec::new();
         for candidate in &mut candidates {
-            let rows = match candidate.logits(&base, &key, &batch, device, &mut asked)? {
-                Some(logits) => host(divergence::softmax(logits, 1.0))?,
-                None => shared.clone(),
-            };
-            if let Some(mean) = candidate.window.push_step(&shared, &rows)? {
-                candidate.measure.push(&mean)?;
-            }
+            complete.extend(candidate.step(&base, &key, &batch, device, &mut asked)?);
             task.message(candidate.scheme.name.clone());
             task.advance(1);
         }
+        if complete.is_empty() {
+            continue;
+        }
+        if standard_needed {
+            let answers = std::mem::replace(&mut answers, Answers::new(set.classes())?);
+            complete.insert(0, Record::of_standard_view(answers));
+        }
+        if let Some(journal) = &mut journal {
+            journal.write(&complete)?;
+        }
+        records.append(&mut complete);
     }
     task.finish();
-
-    let mut rows = candidates
-        .iter()
-        .map(|candidate| {
-            Ok(RankRow {
-                scheme: candidate.scheme.name.clone(),
-                sharing: candidate.sharing,
-                result: candidate.measure.compute(config.bootstrap)?,
-            })
-        })
-        .collect::<Result<Vec<_>, TrainError>>()?;
-    // Sorted within each sharing; a stable sort keeps ties in the order of the schemes.
-    let place = |row: &RankRow| config.sharing.iter().position(|s| *s == row.sharing);
-    rows.sort_by(|a, b| {
-        let value = |row: &RankRow| row.result.value;
-        place(a).cmp(&place(b)).then(value(a).total_cmp(&value(b)))
-    });
+    let mut report = RankReport::of(&records, config, set.len())?;
     let missing = config
         .schemes
         .iter()
         .filter(|scheme| student.is_none() && scheme.needs_student());
-    Ok(RankReport {
-        rows,
-        missing: missing.map(|scheme| scheme.name.clone()).collect(),
-        images_per_mean: images as f64 / config.means as f64,
-        teacher_images: asked.images,
-        teacher_seconds: asked.seconds,
-        seconds: started.elapsed().as_secs_f64(),
-    })
-}
-
-/// The teacher, what it was asked, and the student, if there is one.
-struct Asked<'a> {
-    teacher: &'a Teacher,
-    student: Option<&'a Teacher>,
-    images: u64,
-    seconds: f64,
-}
-
-impl Asked<'_> {
-    fn logits(&mut self, images: Tensor<4>) -> Tensor<2> {
-        let started = Instant::now();
-        self.images += images.dims()[0] as u64;
-        let logits = self.teacher.forward(images);
-        // Devices that queue work would otherwise be timed by how fast they queue. A failure shows when the answers are read.
-        let _ = logits.device().sync();
-        self.seconds += started.elapsed().as_secs_f64();
-        logits
-    }
-
-    fn probabilities(&mut self, images: Tensor<4>) -> Result<Vec<f32>, TrainError> {
-        host(divergence::softmax(self.logits(images), 1.0))
-    }
-}
-
-/// The batch in the standard view, for whoever goes on from it.
-struct Base {
-    /// Planar u8, for image operations.
-    pixels: Vec<u8>,
-    /// In `[0, 1]`, for mixes and for the teacher.
-    images: Tensor<4>,
-}
-
-impl Base {
-    fn of(
-        standard: &Augmenter,
-        key: &DrawKey,
-        batch: &Batch,
-        device: &Device,
-    ) -> Result<Self, TrainError> {
-        let images = Images::new(&batch.images, batch.shape)?;
-        let plan = standard.sample(key, &batch.ids, batch.index as u64, images.image_shape())?;
-        let mut pixels = vec![0; batch.images.len()];
-        cpu::apply_u8(&plan, images, &mut pixels)?;
-        let images = plain(&pixels, batch.shape, device)?;
-        Ok(Self { pixels, images })
-    }
-}
-
-/// A scheme under one sharing, and what was measured of it so far.
-struct Candidate {
-    scheme: Scheme,
-    sharing: ParamSharing,
-    /// Whose draws it has.
-    view: u32,
-    show: Show,
-    window: ReferenceWindow,
-    measure: TStddev,
-}
-
-/// What a scheme does to the standard view.
-enum Show {
-    /// Nothing: the standard view's answers serve.
-    Standard,
-    Operations(Augmenter),
-    Mix(Mixer),
-    Pick(kd_augment::CutMixPick),
-}
-
-fn candidates(
-    config: &RankConfig,
-    classes: usize,
-    student: bool,
-) -> Result<Vec<Candidate>, TrainError> {
-    let mut candidates = Vec::new();
-    for scheme in &config.schemes {
-        if scheme.needs_student() && !student {
-            continue;
-        }
-        for sharing in &config.sharing {
-            candidates.push(Candidate {
-                show: scheme.show(*sharing)?,
-                scheme: scheme.clone(),
-                sharing: *sharing,
-                view: scheme.view(),
-                window: config.window.init(classes)?,
-                measure: TStddev::new(classes)?,
-            });
-        }
-    }
-    Ok(candidates)
-}
-
-impl Candidate {
-    /// The teacher's logits under the scheme; `None` where those of the standard view serve.
-    fn logits(
-        &self,
-        base: &Base,
-        key: &DrawKey,
-        batch: &Batch,
-        device: &Device,
-        asked: &mut Asked,
-    ) -> Result<Option<Tensor<2>>, TrainError> {
-        let key = key.view(self.view);
-        let (ids, index) = (&batch.ids[..], batch.index as u64);
-        Ok(match &self.show {
-            Show::Standard => None,
-            Show::Operations(augmenter) => {
-                let images = augmented(augmenter, &key, batch, &base.pixels, device)?;
-                Some(asked.logits(images))
-            }
-            Show::Mix(mixer) => {
-                let [_, _, height, width] = base.images.dims();
-                let plan = mixer.sample(&key, ids, index, [height, width])?;
-                Some(asked.logits(tensor::mix(&plan, base.images.clone())?))
-            }
-            Show::Pick(pick) => {
-                let student = asked.student;
-                let teacher = |images| asked.logits(images);
-                let images = base.images.clone();
-                let picked = match student {
-                    Some(student) => {
-                        let student = |images| student.forward(images);
-                        pick.pick_with_student(images, &key, ids, index, teacher, student)
-                    }
-                    None => pick.pick(images, &key, ids, index, teacher),
-                }?;
-                Some(picked.teacher_logits)
-            }
-        })
-    }
+    report.missing = missing.map(|scheme| scheme.name.clone()).collect();
+    report.teacher_images = asked.images;
+    report.teacher_seconds = asked.seconds;
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{MetricError, check_distributions};
+use crate::error::{MetricError, check_distributions, check_positive};
 
 /// Settings of a [`ReferenceWindow`].
 ///
@@ -32,15 +32,8 @@ impl ReferenceWindowConfig {
     /// # Errors
     /// [`MetricError::Config`] without steps or classes.
     pub fn init(&self, classes: usize) -> Result<ReferenceWindow, MetricError> {
-        for (field, value) in [("steps", self.steps), ("classes", classes)] {
-            if value == 0 {
-                return Err(MetricError::Config {
-                    field,
-                    value: value.to_string(),
-                    reason: "must be 1 or more",
-                });
-            }
-        }
+        check_positive("steps", self.steps)?;
+        check_positive("classes", classes)?;
         Ok(ReferenceWindow {
             config: *self,
             sums: vec![0.0; classes],

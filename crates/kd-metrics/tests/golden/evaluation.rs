@@ -1,14 +1,11 @@
-//! Against numpy, scipy and scikit-learn: `tools/metrics_golden.py` writes the fixture from the formulas that are repeated here.
-//!
-//! Tolerance 1e-6: inputs are exact in `f32`, per-sample values are computed in it (relative error about 1e-7) and averaged in `f64`.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+//! Against numpy, scipy and scikit-learn, with inputs by formula.
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use kd_metrics::{Bootstrap, EvaluationConfig, TStddev};
 use serde::Deserialize;
 
-const TOLERANCE: f64 = 1e-6;
+use crate::close;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -46,7 +43,7 @@ struct Draws {
 }
 
 fn fixture() -> Fixture {
-    serde_json::from_str(include_str!("fixtures/evaluation.json")).unwrap()
+    serde_json::from_str(include_str!("../fixtures/evaluation.json")).unwrap()
 }
 
 fn logits(i: usize, classes: usize) -> Vec<f32> {
@@ -70,13 +67,6 @@ fn human(i: usize, classes: usize) -> Vec<f32> {
     row[i % classes] += (64 - i % 32) as f32 / 64.0;
     row[(i * 3 + 1) % classes] += (i % 32) as f32 / 64.0;
     row
-}
-
-fn close(name: &str, found: f64, expected: f64) {
-    assert!(
-        (found - expected).abs() <= TOLERANCE,
-        "{name}: {found} for {expected}"
-    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::Bootstrap;
-use crate::error::{MetricError, check_distribution};
+use crate::error::{MetricError, check_distribution, check_positive};
 
 /// Standard deviation of the teacher's mean probability (Wang et al., "What Makes a Good Data Augmentation in Knowledge Distillation",
 /// NeurIPS 2022, equation 8), a measure of an augmentation that needs no student: lower predicts a better student.
@@ -29,13 +29,7 @@ impl TStddev {
     /// # Errors
     /// [`MetricError::Config`] without classes.
     pub fn new(classes: usize) -> Result<Self, MetricError> {
-        if classes == 0 {
-            return Err(MetricError::Config {
-                field: "classes",
-                value: classes.to_string(),
-                reason: "must be 1 or more",
-            });
-        }
+        check_positive("classes", classes)?;
         Ok(Self {
             classes,
             means: Vec::new(),
@@ -105,18 +99,52 @@ impl TStddev {
         let deviations = self.deviations();
         let every_draw_once = vec![1.0; means];
         let per_class = self.weighted_stddev(&deviations, &every_draw_once);
-        // A resample's variance is (M − 1)/M of the sample's on average, because draws repeat in it.
-        let unbias = (means as f64 / (means - 1) as f64).sqrt();
-        let interval = bootstrap.interval(means, |weights| {
-            unbias * mean(&self.weighted_stddev(&deviations, weights))
-        })?;
         Ok(TStddevReport {
             value: mean(&per_class),
-            interval,
+            interval: bootstrap.interval(self.resampled(bootstrap)?),
             level: bootstrap.level,
             means,
             per_class,
         })
+    }
+
+    /// The measure of each of the bootstrap's resamples, with the variance rescaled as [`Bootstrap`] says. Measurements of equally many
+    /// draws are resampled alike, so that where draw m of one is of the same images as draw m of another, a comparison resample by
+    /// resample says how sure their order is.
+    ///
+    /// # Errors
+    /// Those of [`compute`](Self::compute).
+    pub fn resampled(&self, bootstrap: Bootstrap) -> Result<Vec<f64>, MetricError> {
+        let means = self.len();
+        let deviations = self.deviations();
+        // A resample's variance is (M − 1)/M of the sample's on average, because draws repeat in it.
+        let unbias = (means as f64 / (means - 1) as f64).sqrt();
+        bootstrap.resample(means, |weights| {
+            unbias * mean(&self.weighted_stddev(&deviations, weights))
+        })
+    }
+
+    /// The measure over the first m draws, for about 40 m from 2 to all of them, evenly apart on a logarithmic scale: whether more draws
+    /// would still change it. Empty with fewer than two draws.
+    pub fn convergence(&self) -> Vec<(usize, f64)> {
+        let all = self.len();
+        let mut counts: Vec<usize> = (0..=40)
+            .map(|step| 2.0 * (all as f64 / 2.0).powf(f64::from(step) / 40.0))
+            .map(|count| count.round() as usize)
+            .filter(|count| (2..=all).contains(count))
+            .collect();
+        counts.dedup();
+        let value = |count: usize| {
+            let first = Self {
+                classes: self.classes,
+                means: self.means[..count * self.classes].to_vec(),
+            };
+            mean(&first.weighted_stddev(&first.deviations(), &vec![1.0; count]))
+        };
+        counts
+            .into_iter()
+            .map(|count| (count, value(count)))
+            .collect()
     }
 
     /// u_mc − ū_c: small numbers, whose squares can be summed without cancellation.
@@ -201,6 +229,21 @@ mod tests {
         // Deviations ±0.1, squares 0.01 + 0.01 over M − 1 = 1.
         assert!((report.value - 0.02f64.sqrt()).abs() < 1e-15);
         assert_eq!(report.means, 2);
+    }
+
+    #[test]
+    fn convergence_ends_at_the_measure() {
+        let mut measure = TStddev::new(2).unwrap();
+        assert!(measure.convergence().is_empty());
+        for step in 0..50 {
+            let p = 0.5 + 0.01 * f64::from(step * step % 13);
+            measure.push(&[p, 1.0 - p]).unwrap();
+        }
+        let curve = measure.convergence();
+        let report = measure.compute(Bootstrap::default()).unwrap();
+        assert_eq!(curve.last(), Some(&(50, report.value)));
+        assert!(curve.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert_eq!(curve[0].0, 2);
     }
 
     #[test]

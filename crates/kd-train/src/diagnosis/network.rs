@@ -1,0 +1,239 @@
+//! One network on a test set.
+
+use std::time::Instant;
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use kd_data::ImageSet;
+use kd_metrics::structure::{Embeddings, TsneConfig};
+use kd_metrics::{
+    Evaluation, EvaluationConfig, EvaluationReport, MetricError, StructureReport, TemperatureFit,
+    TemperatureScaling,
+};
+use kd_models::Classify;
+use serde::{Deserialize, Serialize};
+
+use crate::evaluation::{device_of, fits, host};
+use crate::progress::Progress;
+use crate::{TrainError, presenter};
+
+/// How a network is looked at.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DiagnosisConfig {
+    /// Images in a forward pass; changes memory and speed alone.
+    pub batch_size: usize,
+    /// Bins, and how human labels are smoothed.
+    pub evaluation: EvaluationConfig,
+    /// Images that embeddings are kept of.
+    pub embeddings: usize,
+    /// Images of each class in the pictures of embeddings; 0 for no pictures.
+    pub points_per_class: usize,
+    /// How the pictures are laid out.
+    pub tsne: TsneConfig,
+}
+
+impl Default for DiagnosisConfig {
+    fn default() -> Self {
+        Self {
+            batch_size: 256,
+            evaluation: EvaluationConfig::new(),
+            embeddings: Embeddings::CAP,
+            points_per_class: 150,
+            tsne: TsneConfig::default(),
+        }
+    }
+}
+
+/// What was found of one network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetworkDiagnosis {
+    /// As it is called.
+    pub name: String,
+    /// Accuracy, likelihood, calibration, agreement with people, separability.
+    pub evaluation: EvaluationReport,
+    /// What one number would do for its calibration.
+    pub temperature: TemperatureDiagnosis,
+    /// Cohesion, adhesion and discrimination of its embeddings, where it has some.
+    pub embedding: Option<StructureReport>,
+    /// The same of its logits: the dimensions that the published values agree with.
+    pub logits: Option<StructureReport>,
+    /// Pictures of its embeddings.
+    pub layout: Option<Layout>,
+    /// Seconds of its forward passes.
+    pub forward_seconds: f64,
+}
+
+/// Temperature scaling, fitted on the images of even number and measured on the others.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TemperatureDiagnosis {
+    /// The fit.
+    pub fit: TemperatureFit,
+    /// Calibration error on the other images as they are, bins of equal width.
+    pub ece_before: f64,
+    /// The same at the temperature.
+    pub ece_after: f64,
+    /// Negative log-likelihood on the other images as they are, in nats.
+    pub nll_before: f64,
+    /// The same at the temperature.
+    pub nll_after: f64,
+}
+
+/// Points in the plane, some of each class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layout {
+    /// The class of each point.
+    pub labels: Vec<usize>,
+    /// By t-SNE.
+    pub tsne: Vec<(f64, f64)>,
+    /// By the first two principal components.
+    pub pca: Vec<(f64, f64)>,
+    /// Shares of the variance along these.
+    pub pca_share: Vec<f64>,
+}
+
+/// Look at a network on a test set, in one pass over the images.
+///
+/// # Errors
+///
+/// [`TrainError::Unfit`] when the set is not one for the network, and what the device and the measures report.
+///
+/// # Panics
+///
+/// Panics if `config.batch_size` is 0.
+pub fn diagnose_network<N: Classify + 'static>(
+    name: &str,
+    network: &N,
+    set: &ImageSet,
+    config: &DiagnosisConfig,
+    progress: &Progress,
+) -> Result<NetworkDiagnosis, TrainError> {
+    assert!(
+        config.batch_size > 0,
+        "batch_size is 0, expected at least 1"
+    );
+    fits("network", network.input_spec(), "test", set)?;
+    let device = device_of(network);
+    let frozen = network.valid();
+    let classes = set.classes();
+    let mut evaluation = config.evaluation.init(classes)?;
+    let mut answers = Embeddings::new(classes, config.embeddings)?;
+    let mut embeddings = Embeddings::new(classes, config.embeddings)?;
+    let mut logits = Vec::with_capacity(set.len() * classes);
+    let mut seconds = 0.0;
+
+    let task = progress.task(&format!("diagnose {name}"), set.len() as u64, "images");
+    let [channels, height, width] = set.shape();
+    let size = channels * height * width;
+    for start in (0..set.len()).step_by(config.batch_size) {
+        let end = set.len().min(start + config.batch_size);
+        let pixels = &set.pixels()[start * size..end * size];
+        let images = presenter::plain(pixels, [end - start, channels, height, width], &device)?;
+        let started = Instant::now();
+        let features = frozen.forward_features(images);
+        // A failure shows when the answers are read.
+        let _ = features.logits.device().sync();
+        seconds += started.elapsed().as_secs_f64();
+        let labels = labels(&set.labels()[start..end], &device);
+        let human = set
+            .soft_labels()
+            .map(|soft| rows(&soft[start * classes..end * classes], classes, &device));
+        evaluation.update(features.logits.clone(), labels.clone(), human)?;
+        if end <= config.embeddings {
+            answers.update(features.logits.clone(), labels.clone())?;
+            if let Some(embedding) = features.embedding {
+                embeddings.update(embedding, labels)?;
+            }
+        }
+        logits.extend(host(features.logits)?);
+        task.advance((end - start) as u64);
+    }
+    task.finish();
+    Ok(NetworkDiagnosis {
+        name: name.to_string(),
+        evaluation: evaluation.compute()?,
+        temperature: temperature(&logits, set.labels(), classes, config, &device)?,
+        embedding: structure(&embeddings)?,
+        logits: structure(&answers)?,
+        layout: layout(&embeddings, config)?,
+        forward_seconds: seconds,
+    })
+}
+
+fn labels(labels: &[u16], device: &Device) -> Tensor<1, Int> {
+    let labels: Vec<i32> = labels.iter().map(|label| i32::from(*label)).collect();
+    let count = labels.len();
+    Tensor::from_data(TensorData::new(labels, [count]), device)
+}
+
+fn rows(values: &[f32], classes: usize, device: &Device) -> Tensor<2> {
+    let data = TensorData::new(values.to_vec(), [values.len() / classes, classes]);
+    Tensor::from_data(data, (device, DType::F32))
+}
+
+/// Nothing where classes or samples are too few for the measure.
+fn structure(embeddings: &Embeddings) -> Result<Option<StructureReport>, TrainError> {
+    match embeddings.structure() {
+        Ok(report) => Ok(Some(report)),
+        Err(MetricError::TooFew { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn layout(embeddings: &Embeddings, config: &DiagnosisConfig) -> Result<Option<Layout>, TrainError> {
+    let sample = embeddings.sample(config.points_per_class);
+    let pictures = sample
+        .tsne(&config.tsne)
+        .and_then(|tsne| Ok((tsne, sample.pca(2)?)));
+    let (tsne, pca) = match pictures {
+        Ok(pictures) => pictures,
+        // No embeddings, hardly any images, or of one dimension alone.
+        Err(MetricError::TooFew { .. } | MetricError::Config { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(Layout {
+        labels: sample.labels().to_vec(),
+        tsne: tsne.points,
+        pca: pca.projected.iter().map(|row| (row[0], row[1])).collect(),
+        pca_share: pca.share,
+    }))
+}
+
+fn temperature(
+    logits: &[f32],
+    all_labels: &[u16],
+    classes: usize,
+    config: &DiagnosisConfig,
+    device: &Device,
+) -> Result<TemperatureDiagnosis, TrainError> {
+    // A single image is its own test.
+    let parts = 2.min(all_labels.len());
+    let part = |remainder: usize| {
+        let chosen = (remainder..all_labels.len()).step_by(parts);
+        let values: Vec<f32> = chosen
+            .clone()
+            .flat_map(|index| &logits[index * classes..][..classes])
+            .copied()
+            .collect();
+        let own: Vec<u16> = chosen.map(|index| all_labels[index]).collect();
+        (rows(&values, classes, device), labels(&own, device))
+    };
+    let (fitted, fitted_labels) = part(0);
+    let mut scaling = TemperatureScaling::new(classes)?;
+    scaling.update(fitted, fitted_labels)?;
+    let fit = scaling.fit()?;
+    let (others, other_labels) = part(parts - 1);
+    let measure = |logits: Tensor<2>| -> Result<EvaluationReport, TrainError> {
+        let mut evaluation: Evaluation = config.evaluation.init(classes)?;
+        evaluation.update(logits, other_labels.clone(), None)?;
+        Ok(evaluation.compute()?)
+    };
+    let before = measure(others.clone())?;
+    let after = measure(others.div_scalar(fit.temperature))?;
+    Ok(TemperatureDiagnosis {
+        fit,
+        ece_before: before.ece,
+        ece_after: after.ece,
+        nll_before: before.nll,
+        nll_after: after.nll,
+    })
+}
