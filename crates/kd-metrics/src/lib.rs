@@ -38,6 +38,8 @@
 
 pub mod augmentation;
 mod bootstrap;
+#[cfg(feature = "burn-train")]
+pub mod burn_train;
 mod error;
 mod evaluation;
 pub mod plot;

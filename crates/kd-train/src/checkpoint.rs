@@ -38,6 +38,9 @@ pub(crate) struct Position {
     pub(crate) step: usize,
     /// Of the steps of that epoch so far.
     pub(crate) sums: LossSums,
+    /// Of these steps, where candidates are picked: the mean score of those picked over the mean score of the pool, summed.
+    #[serde(default)]
+    pub(crate) score_ratios: f64,
     /// What they cost.
     pub(crate) counts: ForwardCounts,
     /// How long they took.

@@ -43,6 +43,11 @@ pub struct EpochRecord {
     pub learning_rate: f64,
     /// Means over the images of the epoch, taken while the network changed.
     pub train: LossValues<f64>,
+    /// Where mixed images are picked: the mean score of those picked over the mean score of their pool, averaged over the steps. By the
+    /// divergence of teacher and student it is the ratio r of *Understanding the Success of Knowledge Distillation – A Data Augmentation
+    /// Perspective*, equation 4; above 1, since the best are picked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_ratio: Option<f64>,
     /// The student after the epoch, where there is a test set and the recipe asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestRecord>,

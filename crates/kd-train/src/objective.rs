@@ -28,6 +28,9 @@ pub struct MixedImages {
     pub images: Tensor<4>,
     /// The teacher's logits of them: `[picked, classes]`.
     pub teacher_logits: Tensor<2>,
+    /// Where they were picked: the mean score of those picked over the mean score of their pool. By the divergence of teacher and student,
+    /// the ratio r: how much more there is to learn from them than from any.
+    pub score_ratio: Option<f32>,
 }
 
 /// The loss that a [`ViewPlan`] describes.

@@ -125,6 +125,7 @@ impl MixedBatch<'_> {
             return Ok(MixedImages {
                 teacher_logits: teacher.forward(images.clone()),
                 images,
+                score_ratio: None,
             });
         };
         let frozen = pool.criterion.needs_student().then(|| student.valid());
@@ -152,6 +153,7 @@ impl MixedBatch<'_> {
         Ok(MixedImages {
             images: picked.images,
             teacher_logits: picked.teacher_logits,
+            score_ratio: Some(picked.score_ratio),
         })
     }
 }

@@ -173,6 +173,14 @@ fn curves(facts: &Facts) -> Result<Section, TrainError> {
         losses.render()?,
         "Means over each epoch, taken while the student changed.",
     );
+    let ratios = points(&|record| record.score_ratio);
+    if !ratios.is_empty() {
+        let chart = LineChart::new("What picking finds", "epoch", "ratio").series("r", ratios);
+        section = section.svg(
+            chart.render()?,
+            "Mean score of the mixed images that were picked over the mean score of their pool: 1 where any would do.",
+        );
+    }
     if facts.history.iter().any(|record| record.test.is_some()) {
         let accuracy = LineChart::new("Test accuracy", "epoch", "%").series(
             "top-1",

@@ -152,6 +152,8 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
             epoch,
             learning_rate,
             train: self.position.sums.mean(),
+            score_ratio: (self.position.score_ratios > 0.0)
+                .then(|| self.position.score_ratios / self.position.step as f64),
             test: self.evaluation.as_ref().map(TestRecord::from),
         };
         let seconds = self.position.seconds;
@@ -212,6 +214,9 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
                 .step(learning_rate, self.student.clone(), gradients);
         }
         self.position.counts.add(&counts);
+        if let Some(ratio) = views.mixed.as_ref().and_then(|mixed| mixed.score_ratio) {
+            self.position.score_ratios += f64::from(ratio);
+        }
         Ok(values)
     }
 

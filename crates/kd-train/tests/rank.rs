@@ -152,3 +152,107 @@ fn impossible_configurations_are_refused() {
     assert!(error.unwrap_err().to_string().contains("no image"));
     assert!("cutmix_pik".parse::<Scheme>().is_err());
 }
+
+/// A ranking that was cut off, in the middle of a line even, and goes on from its journal ends with the numbers of one that was not.
+#[test]
+fn a_ranking_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs/means.jsonl");
+    let config = |means: usize, journal: bool| {
+        let mut config = RankConfig::default();
+        config.schemes = schemes(&["identity", "mixup", "cutmix_pick"]);
+        config.means = means;
+        config.batch_size = 8;
+        config.standard = kd_augment::Augmentation::flip();
+        config.journal = journal.then(|| path.clone());
+        config
+    };
+    let set = balanced(320);
+    let rank = |config: &RankConfig| rank_augmentations(&oracle(), &set, config, &Progress::Silent);
+    let numbers = |report: kd_train::RankReport| (report.rows, report.baseline, report.stability);
+    let whole = numbers(rank(&config(6, false)).unwrap());
+    assert!(whole.1.is_some());
+    assert_eq!(numbers(rank(&config(6, true)).unwrap()), whole);
+    let text = std::fs::read_to_string(&path).unwrap();
+    // A head, and for each mean the standard view and three schemes under two sharings.
+    assert_eq!(text.lines().count(), 1 + 6 * 7);
+
+    let first = text.split_inclusive('\n').next().unwrap().len();
+    for cut in [
+        0,
+        first / 2,
+        first,
+        text.len() / 3,
+        text.len() / 2,
+        text.len() - 1,
+    ] {
+        std::fs::write(&path, &text[..cut]).unwrap();
+        let resumed = rank(&config(6, true)).unwrap();
+        assert!(cut == 0 || resumed.teacher_images > 0);
+        assert_eq!(numbers(resumed), whole, "cut at {cut}");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            text,
+            "cut at {cut}"
+        );
+    }
+    // What is complete is not measured again, fewer means are a part of it, and more extend it.
+    assert_eq!(rank(&config(6, true)).unwrap().teacher_images, 0);
+    assert_eq!(
+        numbers(rank(&config(3, true)).unwrap()),
+        numbers(rank(&config(3, false)).unwrap())
+    );
+    assert_eq!(
+        numbers(rank(&config(8, true)).unwrap()),
+        numbers(rank(&config(8, false)).unwrap())
+    );
+
+    let mut other = config(6, true);
+    other.seed = 1;
+    let error = rank(&other).unwrap_err().to_string();
+    assert!(
+        error.contains("the configuration differs") && error.contains("seed 1"),
+        "{error}"
+    );
+    std::fs::write(
+        &path,
+        text.replacen("\"scheme\":\"mixup\"", "\"scheme\":7", 1),
+    )
+    .unwrap();
+    let error = rank(&config(6, true)).unwrap_err().to_string();
+    assert!(
+        error.contains("means.jsonl") && error.contains("line 5"),
+        "{error}"
+    );
+}
+
+/// A teacher that is sure sees the larger part of a mix, or neither; one-hot answers have no entropy, and what drawing images gives is known.
+#[test]
+fn records_say_what_a_sure_teacher_sees() {
+    let mut config = RankConfig::default();
+    config.schemes = schemes(&["identity", "cutmix", "cutmix_pick_random"]);
+    config.sharing = vec![ParamSharing::PerSample];
+    config.means = 20;
+    config.standard = kd_augment::Augmentation::identity();
+    let set = balanced(32_000);
+    let report = rank_augmentations(&oracle(), &set, &config, &Progress::Silent).unwrap();
+    let row = |name: &str| report.rows.iter().find(|row| row.scheme == name).unwrap();
+    assert!(row("identity").entropy.abs() < 1e-9);
+    assert!(row("identity").labels.is_none() && row("identity").score_ratio.is_none());
+    let labels = row("cutmix").labels.unwrap();
+    assert_eq!(labels.rows, 20 * 320);
+    assert!(labels.disagree > 0.0 && labels.outside <= labels.disagree);
+    assert!(
+        (row("cutmix_pick_random").score_ratio.unwrap() - 1.5).abs() < 0.05,
+        "the upper half of uniform scores"
+    );
+    // One-hot answers on balanced classes: variance 0.1 · 0.9; twenty means of 320 of 32,000 images are of one epoch, so that v/n remains.
+    let expected = (0.09_f64 / 320.0).sqrt();
+    assert!((report.baseline.unwrap() / expected - 1.0).abs() < 0.01);
+    let stability = &report.stability[0];
+    assert_eq!(stability.below_next.len(), 2);
+    assert_eq!(
+        stability.kendall.last().map(|(means, tau)| (*means, *tau)),
+        Some((20, 1.0))
+    );
+}

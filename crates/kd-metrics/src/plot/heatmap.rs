@@ -120,7 +120,7 @@ impl<'a> Map<'a> {
         let bottom = TOP + side;
         let below = (self.left + side / 2.0, bottom + self.bottom_room + 10.0);
         canvas.text(column_label, below, Type::AXIS.centred())?;
-        let largest = format!("full colour: {}", significant(self.largest, 3));
+        let largest = format!("full colour: {}", short(self.largest));
         let at = (self.left + side, 34.0);
         canvas.text(&largest, at, Type::AXIS.right())?;
         for (index, name) in self.names.unwrap_or_default().iter().enumerate() {
@@ -173,8 +173,6 @@ impl<'a> Map<'a> {
 fn short(value: f64) -> String {
     if value == 0.0 {
         "0".into()
-    } else if value >= 999.5 && value.fract() == 0.0 {
-        format!("{value:.0}")
     } else if value.fract() == 0.0 || value.abs() >= 99.5 {
         format!("{value:.0}")
     } else if value.abs() < 0.0005 {
@@ -200,7 +198,7 @@ mod tests {
         let cells = vec![vec![None, Some(0.25)], vec![Some(0.5), Some(f64::NAN)]];
         let svg = heatmap("t", ["true", "predicted"], &names(2), &cells).unwrap();
         assert_eq!(svg.matches("<polygon").count(), 2);
-        assert!(svg.contains("full colour: 0.500"), "{svg}");
+        assert!(svg.contains("full colour: 0.50"), "{svg}");
     }
 
     #[test]

@@ -120,6 +120,9 @@ impl ScatterChart {
                 let name = fit(name, WIDTH - x - 12.0);
                 canvas.text(&name, (x + 10.0, y), Type::BODY)?;
             }
+            if self.labels.is_none() {
+                self.draw_group_names(canvas, &frame)?;
+            }
             self.draw_named(canvas, &frame)
         })
     }
@@ -136,8 +139,14 @@ impl ScatterChart {
     }
 
     fn frame(&self, top: f64) -> Frame {
-        let y = Axis::rounded(self.points().map(|point| point.1), 5);
-        let x = Axis::rounded(self.points().map(|point| point.0), 5);
+        let (xs, ys) = (
+            self.points().map(|point| point.0),
+            self.points().map(|point| point.1),
+        );
+        let (x, y) = match self.labels {
+            Some(_) => (Axis::rounded(xs, 5), Axis::rounded(ys, 5)),
+            None => (Axis::tight(xs, 5), Axis::tight(ys, 5)),
+        };
         let widest = |names: &mut dyn Iterator<Item = f64>| names.fold(0.0, f64::max);
         let left = match &self.labels {
             Some(_) => widest(&mut y.ticks().map(|(_, text)| text_width(&text))) + 10.0,
@@ -194,6 +203,25 @@ impl ScatterChart {
             (Some(from), Some(to)) => canvas.dashed(&[from, to], &[6.0, 4.0], Pen::ink(0.6, 1.4)),
             _ => Ok(()),
         }
+    }
+
+    /// Each group's name in its middle: where there are no axes, a group is a place.
+    fn draw_group_names(&self, canvas: &mut Canvas<'_>, frame: &Frame) -> Result<(), MetricError> {
+        for (name, points) in &self.groups {
+            let placed: Vec<_> = points
+                .iter()
+                .filter_map(|&point| frame.place(point))
+                .collect();
+            let median = |of: fn(&(f64, f64)) -> f64| {
+                let mut values: Vec<f64> = placed.iter().map(of).collect();
+                values.sort_by(f64::total_cmp);
+                values.get(values.len() / 2).copied()
+            };
+            if let (Some(x), Some(y)) = (median(|point| point.0), median(|point| point.1)) {
+                canvas.text(name, (x, y), Type::BODY.centred())?;
+            }
+        }
+        Ok(())
     }
 
     /// Names to the right of their points, or to the left where the chart ends.

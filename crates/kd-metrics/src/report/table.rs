@@ -2,6 +2,9 @@
 
 use super::escape;
 
+/// A text of so many characters is broken into lines.
+const LONG: usize = 32;
+
 /// A table of texts. Columns of numbers are set to the right, so that digits stand under each other.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -44,7 +47,11 @@ impl Table {
                 .enumerate()
                 .map(|(column, &numeric)| {
                     let text = cells.get(column).map_or("", String::as_str);
-                    let class = if numeric { " class=\"number\"" } else { "" };
+                    let class = match (numeric, text.chars().count()) {
+                        (true, _) => " class=\"number\"",
+                        (false, LONG..) => " class=\"long\"",
+                        _ => "",
+                    };
                     format!("<{tag}{class}>{}</{tag}>", escape(text))
                 })
                 .collect();

@@ -175,8 +175,9 @@ impl Diagnosis {
         let Some(structure) = &network.embedding else {
             return Ok(None);
         };
-        // A colour has no sign: classes that are opposite are no more alike than classes that have nothing in common.
-        let positive = |row: &Vec<Option<f64>>| row.iter().map(|s| s.map(|s| s.max(0.0))).collect();
+        // A colour has no sign: what is not alike stays empty.
+        let positive =
+            |row: &Vec<Option<f64>>| row.iter().map(|s| s.filter(|s| *s > 0.0)).collect();
         let cells: Vec<_> = structure.between.iter().map(positive).collect();
         let title = format!("{}: adhesion of classes", network.name);
         Ok(Some(Figure {

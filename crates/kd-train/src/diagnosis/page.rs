@@ -4,7 +4,7 @@ use kd_metrics::Report;
 use kd_metrics::report::{Section, Table};
 
 use super::figures::{Figure, overlap, reliability};
-use super::{Diagnosis, Disagreement, MixDiagnosis, readings};
+use super::{Diagnosis, Disagreement, MixDiagnosis, NetworkDiagnosis, readings};
 use crate::TrainError;
 
 impl Diagnosis {
@@ -72,37 +72,26 @@ impl Diagnosis {
         for network in &self.networks {
             section = with(section, self.confusion(network)?);
         }
-        Ok(section.table(self.by_class()))
+        let tables = self.networks.iter().map(|network| self.by_class(network));
+        Ok(tables.fold(section, Section::table))
     }
 
-    /// F1 of each class, the hardest first; with many classes only those.
-    fn by_class(&self) -> Table {
+    /// Each class of a network, the hardest first; with many classes only those.
+    fn by_class(&self, network: &NetworkDiagnosis) -> Table {
         const MOST: usize = 20;
-        let scores: Vec<_> = self
-            .networks
-            .iter()
-            .map(|network| network.evaluation.confusion.per_class())
-            .collect();
+        let scores = network.evaluation.confusion.per_class();
         let mut order: Vec<usize> = (0..self.classes.len()).collect();
-        if let Some(first) = scores.first() {
-            order.sort_by(|&a, &b| first[a].f1.total_cmp(&first[b].f1));
-        }
+        order.sort_by(|&a, &b| scores[a].f1.total_cmp(&scores[b].f1));
         order.truncate(MOST);
-        let mut head = vec!["class".to_string()];
-        for network in &self.networks {
-            for part in ["precision", "recall", "F1"] {
-                head.push(format!("{part}, {}", network.name));
-            }
-        }
-        let table = order.iter().fold(Table::new(head), |table, &class| {
+        let head = Table::new(["class", "precision", "recall", "F1", "images"]);
+        let table = order.iter().fold(head, |table, &class| {
+            let found = scores[class];
             let mut row = vec![self.classes[class].clone()];
-            for scores in &scores {
-                let found = scores[class];
-                row.extend([found.precision, found.recall, found.f1].map(|s| format!("{s:.3}")));
-            }
+            row.extend([found.precision, found.recall, found.f1].map(|s| format!("{s:.3}")));
+            row.push(found.support.to_string());
             table.row(row)
         });
-        table.caption("Each class, the hardest first.")
+        table.caption(format!("{}: the classes, the hardest first.", network.name))
     }
 
     fn calibration(&self) -> Result<Section, TrainError> {

@@ -156,7 +156,7 @@ pub(super) const MEASURES: &[Measure] = &[
         name: "adhesion of logits",
         of: |n| n.logits.as_ref().map(|s| s.adhesion),
         write: number,
-        meaning: "",
+        meaning: "between classes",
     },
     Measure {
         name: "D of logits",
@@ -254,16 +254,16 @@ pub(super) fn structure(network: &NetworkDiagnosis, classes: &[String]) -> Optio
         .filter_map(|(class, cohesion)| Some(((*cohesion)?, class)))
         .min_by(|a, b| a.0.total_cmp(&b.0))?;
     Some(format!(
-        "{}: classes hold together with a mean cosine of {:.3} and lie {:.3} to one another; {} and {} are closest ({:.3}), {} is \
-         loosest ({:.3}). A good teacher is loose inside its classes and yet keeps them apart.",
+        "{}: the mean cosine of two embeddings is {} inside a class and {} between classes; {} and {} are closest ({}), {} is loosest ({}). \
+         A good teacher is loose inside its classes and yet keeps them apart.",
         network.name,
-        found.cohesion,
-        found.adhesion,
+        number(found.cohesion),
+        number(found.adhesion),
         classes[closest.1],
         classes[closest.2],
-        closest.0,
+        number(closest.0),
         classes[loosest.1],
-        loosest.0
+        number(loosest.0)
     ))
 }
 
@@ -302,10 +302,16 @@ pub(super) fn lead(diagnosis: &Diagnosis) -> String {
         && let (Some(accurate), Some(calibrated)) =
             (best(|n| -n.evaluation.top1), best(|n| n.evaluation.ece))
     {
-        text += &format!(
-            " {} is right most often, {} knows best how often it is right.",
-            accurate.name, calibrated.name
-        );
+        text += &match accurate.name == calibrated.name {
+            true => format!(
+                " {} is right most often and knows best how often.",
+                accurate.name
+            ),
+            false => format!(
+                " {} is right most often, {} knows best how often it is right.",
+                accurate.name, calibrated.name
+            ),
+        };
     }
     text
 }

@@ -87,6 +87,7 @@ impl Run {
             MixedImages {
                 teacher_logits: ask(&images),
                 images,
+                score_ratio: None,
             }
         });
         let count = labels.len();
