@@ -1,7 +1,8 @@
 //! A loss, and what it is to be compared with.
 
 use std::cell::OnceCell;
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock};
 
 use burn::module::{ModuleVisitor, Param};
 use burn::nn::Linear;
@@ -15,6 +16,9 @@ pub(crate) const SEEDS: [u64; 3] = [1, 2, 3];
 pub(crate) const STEPS: usize = 100;
 /// The learning rate at the start; it falls to 0 in proportion to the steps.
 const RATE: f64 = 0.05;
+/// After so many steps at such a rate cross-entropy has made a student sure of all it says, errors as well.
+pub(crate) const STEPS_TO_BE_SURE: usize = 300;
+const RATE_TO_BE_SURE: f64 = 0.4;
 /// As many as any loss needs.
 const PEERS: usize = 2;
 
@@ -88,12 +92,10 @@ pub(crate) fn number(x: Tensor<1>) -> f64 {
 /// Whom a student is to beat by 30 %.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Rival {
-    /// The student of the same seed that was trained with cross-entropy.
+    /// The student of the same seed that was trained with cross-entropy, for as many steps at the same rates.
     Control,
     /// The same, seen through the loss's layers as they were drawn.
     ControlAlone,
-    /// The same student before it learnt anything.
-    Untrained,
 }
 
 type Loss<P> = Box<dyn Fn(&mut P, &Pass) -> Tensor<1>>;
@@ -103,6 +105,7 @@ pub(crate) struct Lesson<P> {
     pub(crate) name: &'static str,
     pub(crate) rival: Rival,
     steps: usize,
+    rate: f64,
     peers: usize,
     weight: f64,
     /// Weight beside the cross-entropy; without one the loss has its own.
@@ -138,6 +141,7 @@ impl<P: Module> Lesson<P> {
             name,
             rival: Rival::Control,
             steps: STEPS,
+            rate: RATE,
             peers: 1,
             weight: 1.0,
             beside: None,
@@ -173,8 +177,9 @@ impl<P: Module> Lesson<P> {
         self
     }
 
-    pub(crate) fn against_untrained(mut self) -> Self {
-        self.rival = Rival::Untrained;
+    /// Trains longer and faster, and so the control.
+    pub(crate) fn until_sure(mut self) -> Self {
+        (self.steps, self.rate) = (STEPS_TO_BE_SURE, RATE_TO_BE_SURE);
         self
     }
 
@@ -239,7 +244,7 @@ impl<P: Module> Lesson<P> {
             }
             let gradients = GradientsParams::from_grads(loss.backward(), &parts);
             let left = 1.0 - step as f64 / self.steps as f64;
-            parts = optimizer.step(RATE * left, parts, gradients);
+            parts = optimizer.step(self.rate * left, parts, gradients);
         }
         parts
     }
@@ -287,9 +292,9 @@ impl<P: Module> Taught for Lesson<P> {
     }
 
     fn compare(&self, seed: u64) -> Row {
-        let control = &control(seed)[..self.peers];
+        let control = control(seed, self.peers, self.steps, self.rate);
         let start = students(seed, self.peers);
-        let (taught, parts) = self.teach(start, &school().train, self.steps, RATE);
+        let (taught, parts) = self.teach(start, &school().train, self.steps, self.rate);
         let has_parts = (self.parts)().num_params() > 0;
         let of_control = if has_parts {
             self.teach_parts(control)
@@ -309,10 +314,17 @@ impl<P: Module> Taught for Lesson<P> {
 }
 
 /// Students trained with cross-entropy alone.
-pub(crate) fn control(seed: u64) -> &'static [Classifier] {
-    static CONTROLS: [OnceLock<Vec<Classifier>>; SEEDS.len()] = [const { OnceLock::new() }; 3];
-    CONTROLS[seed as usize - 1].get_or_init(|| {
-        let peers = students(seed, PEERS);
-        ce().teach(peers, &school().train, STEPS, RATE).0.no_grad()
+fn control(seed: u64, peers: usize, steps: usize, rate: f64) -> &'static [Classifier] {
+    type Control = &'static OnceLock<Vec<Classifier>>;
+    static CONTROLS: Mutex<BTreeMap<(u64, usize, usize, u64), Control>> =
+        Mutex::new(BTreeMap::new());
+    let control: Control = CONTROLS
+        .lock()
+        .unwrap()
+        .entry((seed, peers, steps, rate.to_bits()))
+        .or_insert_with(|| Box::leak(Box::default()));
+    control.get_or_init(|| {
+        let peers = students(seed, peers);
+        ce().teach(peers, &school().train, steps, rate).0.no_grad()
     })
 }

@@ -34,7 +34,7 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
                 let (s, t) = (pass.student().logits, pass.teacher().logits);
                 divergence::kl(t, s, 1.0).mean()
             })
-            .against_untrained(),
+            .until_sure(),
         ),
         Box::new(lesson("dkd", move |s, t, y| dkd.forward(s, t, y)).beside(1.0)),
         Box::new(

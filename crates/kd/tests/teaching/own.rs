@@ -3,7 +3,7 @@
 use kd::losses::*;
 use kd::prelude::*;
 
-use crate::lesson::{Lesson, STEPS, Taught};
+use crate::lesson::{Lesson, STEPS_TO_BE_SURE, Taught};
 use crate::school::{CLASSES, HELD_OUT, IMAGES, tracked};
 
 fn entropy(p: Tensor<2>) -> Tensor<1> {
@@ -27,7 +27,7 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
                     .forward(pass.student().logits, pass.labels())
                     .sub_scalar(floor)
             })
-            .against_untrained(),
+            .until_sure(),
         ),
         // Judged by the divergence alone: a tenth of the cross-entropy is its floor.
         Box::new(
@@ -68,7 +68,7 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
                 "ps_kd",
                 || PsKdConfig::new(IMAGES, CLASSES).init(&tracked()).unwrap(),
                 |memory, pass| {
-                    let progress = (pass.step + 1) as f64 / STEPS as f64;
+                    let progress = (pass.step + 1) as f64 / STEPS_TO_BE_SURE as f64;
                     let output = memory
                         .forward(
                             pass.student().logits,
@@ -94,7 +94,7 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
                 let t = pass.labels().one_hot::<2>(CLASSES).float() * 0.2 + p * 0.8;
                 step(&memory).loss - entropy(t)
             })
-            .against_untrained(),
+            .until_sure(),
         ),
         Box::new(
             Lesson::new("ddgsd", move |pass| {

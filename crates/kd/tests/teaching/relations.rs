@@ -113,7 +113,7 @@ pub(crate) fn lessons() -> Vec<Box<dyn Taught>> {
         ),
         Box::new(
             crd("crd_info_nce", CrdContrast::InfoNce, 160)
-                .steps(300)
+                .steps(400)
                 .beside(0.8)
                 .judged(|crd, pass| held_out(crd, CrdContrast::InfoNce, 16, pass)),
         ),
