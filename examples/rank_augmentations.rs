@@ -1,8 +1,10 @@
 //! Which augmentation is good to distil with? Ask the teacher, before any student is trained.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use kd::augment::Preset;
 use kd::prelude::*;
@@ -56,7 +58,7 @@ struct Options {
     #[arg(long, value_delimiter = ',', value_name = "NAME,NAME…")]
     schemes: Vec<String>,
 
-    /// Note each mean in `means.jsonl` in the folder, and go on from there if it has some: for long rankings
+    /// Go on from the means in `means.jsonl` in the folder, where each is noted as soon as it is complete
     #[arg(long)]
     resume: bool,
 
@@ -111,7 +113,14 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     let folder = options
         .common
         .folder(&format!("rank-{}", teacher.architecture()));
-    config.journal = options.resume.then(|| folder.join("means.jsonl"));
+    let journal = folder.join("means.jsonl");
+    if !options.resume && journal.exists() {
+        // It may hold hours.
+        let old = journal.with_extension("old.jsonl");
+        fs::rename(&journal, &old).with_context(|| journal.display().to_string())?;
+        eprintln!("the means that were there: {}", old.display());
+    }
+    config.journal = Some(journal);
     let (train, progress) = (&sets.train, &Progress::Auto);
     let report = match &student {
         Some(student) => {

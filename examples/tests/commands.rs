@@ -76,6 +76,7 @@ fn every_example_teaches() {
         ("distill", "tlcutmix_pick"),
         ("evaluate", "expected calibration error"),
         ("rank_augmentations", "T. stddev"),
+        ("diagnose", "T. stddev"),
         ("gallery", "share of the first"),
     ] {
         let output = example(name).arg("--help").output().unwrap();
@@ -87,6 +88,94 @@ fn every_example_teaches() {
             assert!(help.contains(option), "{name}: {option}");
         }
     }
+}
+
+#[test]
+fn a_diagnosis_has_every_number_by_name_and_every_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = student(folder.path());
+    let out = folder.path().join("diagnosis");
+    let network = format!("resnet8={}", weights.display());
+    let diagnose = || {
+        let mut command = example("diagnose");
+        command
+            .args(["--limit", "60", "--network", &network, "--out"])
+            .arg(&out);
+        command
+    };
+    let found = json(
+        diagnose()
+            .arg("--student")
+            .arg(&weights)
+            .args([
+                "--means",
+                "2",
+                "--figures",
+                "--schemes",
+                "identity,mixup,cutmix",
+            ])
+            .args(["--losses", "identity=0.5,mixup=0.4,cutmix=0.3"]),
+    );
+    assert_eq!(found["networks"].as_array().unwrap().len(), 2);
+    assert_eq!(found["networks"][1]["name"], "resnet8 #2");
+    for number in [
+        "/networks/0/evaluation/top1",
+        "/networks/0/evaluation/brier",
+        "/networks/0/evaluation/classwise_ece",
+        "/networks/0/evaluation/separability",
+        "/networks/0/temperature/fit/temperature",
+        "/networks/0/embedding/discrimination",
+        "/networks/0/logits/cohesion",
+        "/ranking/rows/0/value",
+        "/ranking/rows/0/cross_entropy/covariance",
+        "/ranking/stability/0/below_next/0",
+        "/mixes/labels/disagree",
+        "/mixes/picks/kl_ratio",
+        "/relation/relation/kendall/p",
+    ] {
+        assert!(
+            found.pointer(number).is_some_and(Value::is_number),
+            "{number}"
+        );
+    }
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("Where label and teacher disagree"));
+    for picture in [
+        "resnet8-confusion",
+        "resnet8--2-tsne",
+        "pick-overlap",
+        "relation",
+    ] {
+        for kind in ["svg", "png"] {
+            let file = out.join("figures").join(format!("{picture}.{kind}"));
+            assert!(
+                fs::metadata(&file).unwrap().len() > 500,
+                "{}",
+                file.display()
+            );
+        }
+    }
+    // The network alone, and what is refused.
+    let alone = json(diagnose().args(["--means", "0"]));
+    assert_eq!(alone["ranking"], Value::Null);
+    let measured = |found: &Value| found["networks"][0]["evaluation"].clone();
+    assert_eq!(measured(&alone), measured(&found));
+    let losses = "identity=0.5,fmix=0.4,cutmix=0.3";
+    refused(
+        diagnose().args([
+            "--means",
+            "2",
+            "--schemes",
+            "identity,cutmix",
+            "--losses",
+            losses,
+        ]),
+        &["losses", "`fmix` is not among the schemes"],
+    );
+    refused(
+        diagnose().args(["--network", "resnet8=nowhere.th"]),
+        &["nowhere.th"],
+    );
 }
 
 #[test]

@@ -57,6 +57,11 @@ mod augmentation_page {}
 #[doc = include_str!("../../../docs/models.md")]
 mod models_page {}
 
+/// The program of the page on measures is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/metrics.md")]
+mod metrics_page {}
+
 /// The program of the page on losses is a test.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/losses.md")]

@@ -65,33 +65,29 @@ pub(crate) fn read(
     let (predicted, highest) = first_highest(scores);
     let rank = rank(scores, label);
 
-    let log_sum = match kind {
-        Scores::Logits => highest + scores.iter().map(|z| (z - highest).exp()).sum::<f64>().ln(),
-        Scores::Probabilities => 0.0,
+    let own = scores[label];
+    // Human labels are compared with the logarithms, which are gone once the scores are probabilities.
+    let given = people.is_some().then(|| scores.to_vec());
+    let (log_sum, entropy) = match kind {
+        Scores::Logits => softmax(scores, highest),
+        Scores::Probabilities => (
+            0.0,
+            -scores.iter().map(|&p| p * floored_log(p)).sum::<f64>(),
+        ),
     };
     let log = |score: f64| match kind {
         Scores::Logits => score - log_sum,
-        Scores::Probabilities => score.max(FLOOR).ln(),
+        Scores::Probabilities => floored_log(score),
     };
-    let nll = -log(scores[label]);
-    let kl = match people {
-        Some((people, smoothing)) => {
+    let nll = -log(own);
+    let kl = match (people, given) {
+        (Some((people, smoothing)), Some(given)) => {
             normalise(human::WHAT, people, row)?;
-            let logs: Vec<f64> = scores.iter().map(|&score| log(score)).collect();
+            let logs: Vec<f64> = given.into_iter().map(log).collect();
             Some(human::divergences(people, &logs, smoothing))
         }
-        None => None,
+        _ => None,
     };
-    let mut entropy = 0.0;
-    for score in scores.iter_mut() {
-        let log = log(*score);
-        let p = match kind {
-            Scores::Logits => log.exp(),
-            Scores::Probabilities => *score,
-        };
-        entropy -= p * log;
-        *score = p;
-    }
     let squares: f64 = scores.iter().map(|p| p * p).sum();
     Ok(RowReport {
         label,
@@ -104,6 +100,26 @@ pub(crate) fn read(
         entropy: entropy.max(0.0),
         kl,
     })
+}
+
+fn floored_log(p: f64) -> f64 {
+    p.max(FLOOR).ln()
+}
+
+/// Logits become probabilities, in place; gives ln Σ exp(z) and their entropy, which is that less Σ p z.
+fn softmax(logits: &mut [f64], highest: f64) -> (f64, f64) {
+    let (mut sum, mut weighted) = (0.0, 0.0);
+    for z in logits.iter_mut() {
+        let below = *z - highest;
+        *z = below.exp();
+        sum += *z;
+        weighted += *z * below;
+    }
+    let scale = 1.0 / sum;
+    for p in logits.iter_mut() {
+        *p *= scale;
+    }
+    (highest + sum.ln(), sum.ln() - weighted * scale)
 }
 
 /// Divides a row by its sum, if it is a distribution.

@@ -117,6 +117,13 @@ impl Type {
         ..Self::AXIS
     };
 
+    /// For names among points.
+    pub(crate) const NAME: Self = Self {
+        bold: true,
+        alpha: 1.0,
+        ..Self::AXIS
+    };
+
     /// For numbers inside of a figure.
     pub(crate) const SMALL: Self = Self {
         size: 11.0,

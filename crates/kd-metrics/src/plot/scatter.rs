@@ -218,7 +218,7 @@ impl ScatterChart {
                 values.get(values.len() / 2).copied()
             };
             if let (Some(x), Some(y)) = (median(|point| point.0), median(|point| point.1)) {
-                canvas.text(name, (x, y), Type::BODY.centred())?;
+                canvas.text(name, (x, y), Type::NAME.centred())?;
             }
         }
         Ok(())

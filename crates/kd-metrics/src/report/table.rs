@@ -90,7 +90,10 @@ fn is_number(cell: &str) -> bool {
     let digits = cell
         .trim()
         .trim_start_matches(['+', '-', '−', '±', '[', '(', '<', '≈', '.']);
-    let is_word = |text: &&str| text.contains(char::is_alphabetic);
+    // The exponent of a number is no unit.
+    let is_word = |text: &&str| {
+        text.contains(char::is_alphabetic) && text.replace('−', "-").parse::<f64>().is_err()
+    };
     let mut words = digits.split_whitespace().filter(is_word);
     let unit = words.next().unwrap_or("");
     digits.starts_with(|character: char| character.is_ascii_digit())
@@ -109,6 +112,7 @@ mod tests {
             "−0.2 ± 0.1",
             "[0.015, 0.018]",
             "1e-4",
+            "−1.24e−4",
             "12 s",
             "1,564",
             "0.28 nats",

@@ -250,7 +250,8 @@ pub(super) fn overlap(picks: &PickOverlap) -> Result<Figure, TrainError> {
             &cells,
         )?,
         caption: format!(
-            "The share of one pick that another one holds as well; two picks by chance share {:.2}.",
+            "The share of one pick that another one holds as well; two picks by chance share {:.2}. KL: of the student from the teacher; T., S. \
+             entropy: of the teacher's and the student's answer.",
             picks.by_chance
         ),
     })

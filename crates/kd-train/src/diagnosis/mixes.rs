@@ -84,7 +84,7 @@ pub struct Disagreement {
 /// Of half of a pool picked by each of several criteria, the part that two of them have in common.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PickOverlap {
-    /// The criteria.
+    /// The criteria: divergence of the student from the teacher, entropy of the teacher's answer, of the student's, chance.
     pub criteria: Vec<String>,
     /// `[a][b]`: the share of what a picks that b picks too.
     pub overlap: Vec<Vec<f64>>,
@@ -283,12 +283,7 @@ impl Overlap {
 
     fn compute(&self, copies: usize) -> PickOverlap {
         let share = |common: &usize| *common as f64 / self.picked.max(1) as f64;
-        let names = [
-            "KL teacher–student",
-            "teacher's entropy",
-            "student's entropy",
-            "random",
-        ];
+        let names = ["KL", "T. entropy", "S. entropy", "random"];
         PickOverlap {
             criteria: names.map(String::from).to_vec(),
             overlap: self

@@ -203,9 +203,9 @@ impl Diagnosis {
 
     fn caption(&self, found: &Disagreement) -> String {
         let list = |classes: &[(usize, f32)]| {
-            let parts = classes
-                .iter()
-                .map(|(class, share)| format!("{} {share:.2}", self.classes[*class]));
+            // What rounds to nothing says nothing.
+            let parts = classes.iter().filter(|(_, share)| *share >= 0.005);
+            let parts = parts.map(|(class, share)| format!("{} {share:.2}", self.classes[*class]));
             parts.collect::<Vec<_>>().join(", ")
         };
         format!(
