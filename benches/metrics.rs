@@ -1,6 +1,6 @@
 //! How many predictions a second go through the measures: `cargo bench --bench metrics`.
 //!
-//! `stream --samples 1000000 --classes 1000` (a binary of this package) sends a whole test set through and says how much memory it took.
+//! `stream 1000000 1000` (a binary of this package) sends a whole test set through and says how much memory it took.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use anyhow::bail;
 use clap::Parser;
 use kd::augment::Preset;
 use kd::metrics::plot;
@@ -123,6 +124,8 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> anyhow::Result<Value> {
     let device = default_device()?;
     let sets = options.common.sets()?;
+    // What can be refused is refused before anything is measured.
+    let ranking = rank_config(options, &sets)?;
     let student = options.student.as_ref();
     let student = student
         .map(|file| file.restore(&sets, &device))
@@ -149,7 +152,9 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     let found = found.collect::<Result<Vec<_>, _>>()?;
 
     let teacher = &networks[0];
-    let ranking = rank(options, &sets, teacher, student.as_ref())?;
+    let ranking = ranking
+        .map(|config| rank(config, &sets, teacher, student.as_ref()))
+        .transpose()?;
     let mut config = MixDiagnosisConfig::default();
     config.seed = options.common.seed;
     let mixes = match options.means {
@@ -225,13 +230,12 @@ fn names<'a>(networks: impl Iterator<Item = &'a Classifier>) -> Vec<String> {
     names
 }
 
-fn rank(
-    options: &Options,
-    sets: &Sets,
-    teacher: &Classifier,
-    student: Option<&Classifier>,
-) -> anyhow::Result<Option<RankReport>> {
+/// How augmentations are ranked, if they are.
+fn rank_config(options: &Options, sets: &Sets) -> anyhow::Result<Option<RankConfig>> {
     if options.means == 0 {
+        if !options.losses.is_empty() {
+            bail!("--losses are compared with T. stddev, which --means 0 leaves out");
+        }
         return Ok(None);
     }
     let [_, height, width] = sets.train.shape();
@@ -239,7 +243,7 @@ fn rank(
     let mut config = RankConfig::for_data(preset);
     config.means = options.means;
     config.seed = options.common.seed;
-    config.cross_entropy = student.is_some();
+    config.cross_entropy = options.student.is_some();
     if !options.schemes.is_empty() {
         let schemes = options
             .schemes
@@ -247,11 +251,31 @@ fn rank(
             .map(|name| Scheme::named(name, preset));
         config.schemes = schemes.collect::<Result<_, _>>()?;
     }
+    if !options.losses.is_empty() && options.losses.len() < 3 {
+        bail!(
+            "--losses: {} given, expected at least 3",
+            options.losses.len()
+        );
+    }
+    for SchemeLoss(name, _) in &options.losses {
+        if !config.schemes.iter().any(|scheme| scheme.name == *name) {
+            bail!("--losses: `{name}` is not among the schemes");
+        }
+    }
+    Ok(Some(config))
+}
+
+fn rank(
+    config: RankConfig,
+    sets: &Sets,
+    teacher: &Classifier,
+    student: Option<&Classifier>,
+) -> anyhow::Result<RankReport> {
     let (train, progress) = (&sets.train, &Progress::Auto);
-    Ok(Some(match student {
+    Ok(match student {
         Some(student) => {
             rank_augmentations_with_student(teacher, student, train, &config, progress)?
         }
         None => rank_augmentations(teacher, train, &config, progress)?,
-    }))
+    })
 }

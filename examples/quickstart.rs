@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use clap::{CommandFactory, Parser};
 use kd::augment::{Affine, Images, cpu};
+use kd::metrics::PairedDifference;
 use kd::metrics::plot::{LineChart, bar_with_interval};
 use kd::metrics::report::Table;
 use kd::models::weights;
@@ -87,15 +88,7 @@ struct Row {
     /// Standard deviation of the accuracy over the seeds; of one seed, over the test images.
     deviation: f64,
     /// What this method has over the first, in share of test images, and its 95 % interval.
-    gain: Option<Gain>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Gain {
-    mean: f64,
-    low: f64,
-    high: f64,
-    significant: bool,
+    gain: Option<PairedDifference>,
 }
 
 fn main() -> ExitCode {
@@ -174,7 +167,9 @@ fn run(options: &Options) -> anyhow::Result<Value> {
                 [one] => deviation(&one.right) / (one.right.len() as f64).sqrt(),
                 many => deviation(&many.iter().map(|s| s.top1).collect::<Vec<_>>()),
             },
-            gain: rows.first().map(|first| gain(&first.students, &students)),
+            gain: rows
+                .first()
+                .and_then(|first| gain(&first.students, &students)),
             students,
         });
     }
@@ -248,38 +243,17 @@ fn right(network: &Classifier, test: &ImageSet) -> anyhow::Result<Vec<f64>> {
         .collect())
 }
 
-/// The gain in accuracy over another method with its 95 % interval: paired by seed, with Student's t; of one seed, paired by
-/// test image, which says nothing of other seeds.
-fn gain(base: &[Student], students: &[Student]) -> Gain {
-    /// 97.5 % quantiles of Student's t for 1, 2, … degrees of freedom.
-    const T: [f64; 9] = [
-        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262,
-    ];
-    let differences: Vec<f64> = match (base, students) {
-        ([base], [student]) => base
-            .right
-            .iter()
-            .zip(&student.right)
-            .map(|(a, b)| b - a)
-            .collect(),
-        _ => base
-            .iter()
-            .zip(students)
-            .map(|(a, b)| b.top1 - a.top1)
-            .collect(),
+/// The gain in accuracy over another method with its 95 % interval: paired by seed; of one seed, paired by test image, which says
+/// nothing of other seeds. Nothing where there is a single image.
+fn gain(base: &[Student], students: &[Student]) -> Option<PairedDifference> {
+    let (first, second) = match (base, students) {
+        ([base], [student]) => (base.right.clone(), student.right.clone()),
+        _ => {
+            let accuracies = |students: &[Student]| students.iter().map(|s| s.top1).collect();
+            (accuracies(base), accuracies(students))
+        }
     };
-    let quantile = T
-        .get(differences.len().wrapping_sub(2))
-        .copied()
-        .unwrap_or(1.96);
-    let mean = differences.iter().sum::<f64>() / differences.len() as f64;
-    let half = quantile * deviation(&differences) / (differences.len() as f64).sqrt();
-    Gain {
-        mean,
-        low: mean - half,
-        high: mean + half,
-        significant: differences.len() > 1 && half < mean.abs(),
-    }
+    PairedDifference::of(&first, &second, 0.95).ok()
 }
 
 /// The first row of the table.
@@ -314,9 +288,9 @@ fn table(student: Architecture, teacher: &TeacherRow, rows: &[Row]) -> Vec<[Stri
             (_, Some(gain)) => format!(
                 "{:+.1} [{:+.1}, {:+.1}]{}",
                 100.0 * gain.mean,
-                100.0 * gain.low,
-                100.0 * gain.high,
-                if gain.significant {
+                100.0 * gain.interval.0,
+                100.0 * gain.interval.1,
+                if gain.is_significant() {
                     ""
                 } else {
                     " not significant"

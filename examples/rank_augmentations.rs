@@ -116,7 +116,11 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     let journal = folder.join("means.jsonl");
     if !options.resume && journal.exists() {
         // It may hold hours.
-        let old = journal.with_extension("old.jsonl");
+        let free = (1..).map(|number| journal.with_extension(format!("{number}.jsonl")));
+        let old = free
+            .into_iter()
+            .find(|path| !path.exists())
+            .unwrap_or_default();
         fs::rename(&journal, &old).with_context(|| journal.display().to_string())?;
         eprintln!("the means that were there: {}", old.display());
     }

@@ -152,6 +152,7 @@ def measures():
         "augmentation": augmentation.cases(),
         "relation": relation.cases(),
         "kendall_exact": relation.exact_cases(),
+        "paired": relation.paired_cases(),
     }
     return lines(plain(fixture)) + "\n"
 

@@ -173,6 +173,18 @@ fn a_diagnosis_has_every_number_by_name_and_every_picture() {
         &["losses", "`fmix` is not among the schemes"],
     );
     refused(
+        diagnose().args(["--means", "0", "--losses", losses]),
+        &["--means 0"],
+    );
+    refused(
+        diagnose().args(["--losses", "identity=0.5"]),
+        &["expected at least 3"],
+    );
+    refused(
+        diagnose().args(["--schemes", "flip,flip"]),
+        &["`flip` is there twice"],
+    );
+    refused(
         diagnose().args(["--network", "resnet8=nowhere.th"]),
         &["nowhere.th"],
     );

@@ -8,7 +8,7 @@ ties, from kendalltau(method="exact") of a permutation with that many inversions
 from itertools import combinations, permutations
 
 import numpy as np
-from scipy.stats import kendalltau, linregress, pearsonr, spearmanr
+from scipy.stats import kendalltau, linregress, pearsonr, spearmanr, ttest_rel
 
 from .common import grid
 
@@ -35,6 +35,26 @@ def distinct(rng, count, pull):
         y = grid(pull * x + rng.normal(0.0, 2.0, count))
         if len(set(y)) == count:
             return x, y
+
+
+def paired_cases():
+    """Differences of pairs: scipy.stats.ttest_rel and its confidence interval."""
+    rng = np.random.default_rng(2)
+    found = []
+    for count, level in [(2, 0.95), (3, 0.95), (5, 0.9), (12, 0.99), (400, 0.95)]:
+        first = grid(rng.normal(0.0, 1.0, count))
+        second = grid(first + 0.5 + rng.normal(0.0, 0.75, count))
+        test = ttest_rel(second, first)
+        interval = test.confidence_interval(level)
+        found.append({
+            "first": first,
+            "second": second,
+            "level": level,
+            "mean": (second - first).mean(),
+            "deviation": (second - first).std(ddof=1),
+            "interval": [interval.low, interval.high],
+        })
+    return found
 
 
 def cases():

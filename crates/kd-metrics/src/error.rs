@@ -110,6 +110,12 @@ pub enum MetricError {
         /// The backend's message.
         reason: String,
     },
+    /// The system gave no thread.
+    #[error("no thread to compute on: {reason}")]
+    Threads {
+        /// The system's message.
+        reason: String,
+    },
     /// A picture could not be encoded.
     #[error("encoding a picture failed: {reason}")]
     Picture {

@@ -1,9 +1,14 @@
 //! Measures for knowledge distillation: how good a teacher, a student, an augmentation is; plots and a report.
 //!
-//! - [`Evaluation`]: top-1, top-5, negative log-likelihood, calibration error and divergence from human labels in one pass over the logits.
+//! - [`Evaluation`]: accuracy, F1, likelihood, calibration errors, agreement with people and class separability in one pass over the logits;
+//!   [`TemperatureScaling`]: the one number that calibrates a network.
+//! - [`structure`]: cohesion, adhesion and discrimination of embeddings, t-SNE, principal components.
 //! - [`TStddev`]: how much a teacher's mean answer varies under an augmentation, with a bootstrap interval; it ranks augmentations without
 //!   training a student. [`ReferenceWindow`] makes the draws that it needs.
-//! - [`plot`]: curves, reliability diagrams and bars with intervals, as SVG in one quiet style.
+//! - [`augmentation`]: what else is measured of augmentations: covariance, entropy, baseline, mixed labels against the teacher.
+//! - [`Relation`]: Pearson, Spearman and Kendall with p-values; [`PairedDifference`]: a gain over seeds with its interval.
+//! - [`plot`]: curves, bars with intervals, reliability diagrams, heat maps and scatter plots, as SVG in one quiet style; as PNG too with the
+//!   feature `png`. With the feature `burn-train`, the measures are metrics of Burn's `Learner`.
 //! - [`Report`]: a page of sections in one self-contained HTML file.
 //!
 //! A measure is an accumulator: `update` or `push` batch by batch, then `compute` into a plain value that prints as a table and that serde
@@ -42,6 +47,7 @@ mod bootstrap;
 pub mod burn_train;
 mod error;
 mod evaluation;
+mod paired;
 pub mod plot;
 mod read;
 mod relation;
@@ -56,6 +62,7 @@ pub use evaluation::{
     CalibrationBin, ClassScores, ConfusionMatrix, Evaluation, EvaluationConfig, EvaluationReport,
     HumanReport, MeanRows, RowReport,
 };
+pub use paired::PairedDifference;
 pub use relation::{Correlation, Relation};
 pub use report::{Report, Section, contact_sheet};
 pub use structure::{ClassStructure, Embeddings, StructureReport};

@@ -111,6 +111,8 @@ impl Moments {
 
     fn pearson(&self) -> Correlation {
         let value = (self.xy / (self.xx.sqrt() * self.yy.sqrt())).clamp(-1.0, 1.0);
+        // Squares that underflow say nothing.
+        let value = if value.is_nan() { 0.0 } else { value };
         let freedom = self.count - 2.0;
         let t = value.abs() * (freedom / ((1.0 - value) * (1.0 + value))).sqrt();
         Correlation {

@@ -99,6 +99,17 @@ impl TemperatureScaling {
         Ok(())
     }
 
+    /// Adds the samples of another one.
+    ///
+    /// # Errors
+    /// [`MetricError::Count`] when the numbers of classes differ.
+    pub fn merge(&mut self, other: &Self) -> Result<(), MetricError> {
+        expect_count("classes of the merged logits", self.classes, other.classes)?;
+        self.logits.extend_from_slice(&other.logits);
+        self.labels.extend_from_slice(&other.labels);
+        Ok(())
+    }
+
     /// The temperature of all samples so far.
     ///
     /// The likelihood is concave in 1 / T, so that Newton's steps inside a shrinking bracket find its only maximum.
@@ -120,10 +131,15 @@ impl TemperatureScaling {
             nll_before: self.at(1.0).nll,
             nll_after: self.at(beta).nll,
         };
-        if self.at(low).slope >= 0.0 {
+        let slopes = (self.at(low).slope, self.at(high).slope);
+        if slopes == (0.0, 0.0) {
+            // All logits of a row are equal: no temperature changes anything.
+            return Ok(found(1.0, false));
+        }
+        if slopes.0 >= 0.0 {
             return Ok(found(low, true));
         }
-        if self.at(high).slope <= 0.0 {
+        if slopes.1 <= 0.0 {
             return Ok(found(high, true));
         }
         let mut beta = 1.0;
@@ -235,6 +251,7 @@ mod tests {
         assert!(wrong.at_limit && (wrong.temperature - 100.0).abs() < 1e-9);
         assert!(wrong.nll_after < wrong.nll_before);
         let blank = scaling([[0.0; 2]; 3], [0, 1, 1]).unwrap().fit().unwrap();
+        assert_eq!((blank.temperature, blank.at_limit), (1.0, false));
         assert_eq!(blank.nll_before, blank.nll_after);
     }
 

@@ -7,6 +7,7 @@ use burn::prelude::*;
 use common::{Sample, accumulate, evaluate, peaked, update};
 use kd_metrics::{EvaluationConfig, EvaluationReport};
 use proptest::prelude::*;
+use serde_json::Value;
 
 fn close(found: f64, expected: f64) {
     assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
@@ -128,20 +129,34 @@ fn sample() -> impl Strategy<Value = Sample> {
         })
 }
 
-/// Equal but for the rounding of sums taken in another order.
+/// Every number of the reports, by its place, equal but for the rounding of sums taken in another order.
 fn assert_same(a: &EvaluationReport, b: &EvaluationReport) {
-    let numbers = |report: &EvaluationReport| {
-        let mut numbers = vec![report.top1, report.top5, report.nll, report.ece];
-        numbers.extend(report.kl_human);
-        for bin in &report.calibration_bins {
-            numbers.extend([bin.count as f64, bin.confidence, bin.accuracy]);
+    let [a, b] = [a, b].map(|report| serde_json::to_value(report).unwrap());
+    same_value("report", &a, &b);
+}
+
+fn same_value(place: &str, a: &Value, b: &Value) {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => {
+            let [a, b] = [a, b].map(|number| number.as_f64().unwrap());
+            assert!(
+                (a - b).abs() <= 1e-12 * (1.0 + a.abs()),
+                "{place}: {a} and {b}"
+            );
         }
-        numbers
-    };
-    assert_eq!(a.samples, b.samples);
-    for (a, b) in numbers(a).iter().zip(numbers(b)) {
-        // Per-sample values are f32 and may differ by an ulp with the batch's layout on some backends; sums are f64.
-        assert!((a - b).abs() <= 1e-6 * (1.0 + a.abs()), "{a} and {b}");
+        (Value::Array(a), Value::Array(b)) => {
+            assert_eq!(a.len(), b.len(), "{place}");
+            for (index, (a, b)) in a.iter().zip(b).enumerate() {
+                same_value(&format!("{place}/{index}"), a, b);
+            }
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            assert!(a.keys().eq(b.keys()), "{place}");
+            for (key, a) in a {
+                same_value(&format!("{place}/{key}"), a, &b[key]);
+            }
+        }
+        (a, b) => assert_eq!(a, b, "{place}"),
     }
 }
 
@@ -155,6 +170,8 @@ proptest! {
         batch in 1usize..12,
     ) {
         let report = evaluate(&samples, samples.len()).unwrap();
+        // In the same order every bit is the same.
+        prop_assert_eq!(&evaluate(&samples, batch).unwrap(), &report);
         assert_same(&evaluate(&shuffled, batch).unwrap(), &report);
     }
 
@@ -174,8 +191,20 @@ proptest! {
     fn measures_stay_in_their_range(samples in prop::collection::vec(sample(), 1..40)) {
         let report = evaluate(&samples, 16).unwrap();
         prop_assert!(0.0 <= report.top1 && report.top1 <= report.top5 && report.top5 <= 1.0);
-        prop_assert!(report.nll >= 0.0 && (0.0..=1.0).contains(&report.ece));
-        prop_assert!(report.kl_human.unwrap() >= -1e-6);
+        prop_assert!(report.nll >= 0.0 && (0.0..=2.0).contains(&report.brier));
+        prop_assert!((0.0..=6f64.ln() + 1e-12).contains(&report.entropy));
+        for error in [report.ece, report.mce, report.ece_equal_mass, report.classwise_ece] {
+            prop_assert!((0.0..=1.0).contains(&error));
+        }
+        prop_assert!(report.ece <= report.mce + 1e-12 && report.separability >= 0.0);
+        let human = report.human.as_ref().unwrap();
+        prop_assert!(human.kl >= 0.0 && human.kl_model >= 0.0);
+        let scores = report.confusion.per_class();
+        // Each sample is a hit of its class or of none.
+        let hits: f64 = scores.iter().map(|class| class.recall * class.support as f64).sum();
+        prop_assert!((hits / report.samples as f64 - report.top1).abs() < 1e-12);
+        let massed: u64 = report.mass_bins.iter().map(|bin| bin.count).sum();
+        prop_assert_eq!(massed, report.samples);
         let counted: u64 = report.calibration_bins.iter().map(|bin| bin.count).sum();
         prop_assert_eq!(counted, report.samples);
         for bin in report.calibration_bins.iter().filter(|bin| bin.count > 0) {

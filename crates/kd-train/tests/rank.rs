@@ -207,6 +207,26 @@ fn a_ranking_goes_on_where_it_stopped() {
         numbers(rank(&config(8, false)).unwrap())
     );
 
+    // A first line that was cut inside of a character, or that is not ours.
+    std::fs::write(&path, &text.as_bytes()[..20]).unwrap();
+    assert_eq!(numbers(rank(&config(6, true)).unwrap()), whole);
+    std::fs::write(&path, "{\"somebody's\": 1}").unwrap();
+    let error = rank(&config(6, true)).unwrap_err().to_string();
+    assert!(error.contains("not the first line"), "{error}");
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        "{\"somebody's\": 1}"
+    );
+    std::fs::write(&path, text.clone() + "{\"scheme\": \"\u{2016}").unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    assert_eq!(numbers(rank(&config(6, true)).unwrap()), whole);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+
+    let mut other = config(6, true);
+    other.schemes.push(other.schemes[0].clone());
+    let error = rank(&other).unwrap_err().to_string();
+    assert!(error.contains("`identity` is there twice"), "{error}");
     let mut other = config(6, true);
     other.seed = 1;
     let error = rank(&other).unwrap_err().to_string();

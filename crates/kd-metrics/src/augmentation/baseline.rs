@@ -52,9 +52,9 @@ pub fn sampling_baseline(
 ///
 /// Var(u) = Var(p)/n + (n − 1)/n · Cov(p_j, p_k), so Cov = (n · Var(u) − Var(p)) / (n − 1).
 ///
-/// Both variances are unbiased estimates; with one answer behind each mean there are no pairs, and it is NaN.
-pub fn pair_covariance(variance_of_mean: f64, variance: f64, answers: f64) -> f64 {
-    (answers * variance_of_mean - variance) / (answers - 1.0)
+/// Both variances are unbiased estimates; `answers` may be a mean count. With one answer behind each mean there are no pairs: nothing.
+pub fn pair_covariance(variance_of_mean: f64, variance: f64, answers: f64) -> Option<f64> {
+    (answers > 1.0).then(|| (answers * variance_of_mean - variance) / (answers - 1.0))
 }
 
 #[cfg(test)]

@@ -70,8 +70,8 @@ pub struct CrossEntropyReport {
     pub variance: f64,
     /// Unbiased variance of the mean over draws.
     pub variance_of_mean: f64,
-    /// Mean covariance of two images of one draw.
-    pub covariance: f64,
+    /// Mean covariance of two images of one draw; nothing where draws are of one image.
+    pub covariance: Option<f64>,
 }
 
 impl CrossEntropySpread {
@@ -156,7 +156,7 @@ mod tests {
         let report = spread.compute().unwrap();
         assert_eq!((report.mean, report.variance_of_mean), (2.0, 2.0));
         assert!((report.variance - 8.0 / 7.0).abs() < 1e-12);
-        assert!((report.covariance - (8.0 - 8.0 / 7.0) / 3.0).abs() < 1e-12);
+        assert!((report.covariance.unwrap() - (8.0 - 8.0 / 7.0) / 3.0).abs() < 1e-12);
     }
 
     #[test]

@@ -88,14 +88,7 @@ impl TStddev {
     /// # Errors
     /// [`MetricError::TooFew`] with fewer than two draws, [`MetricError::Config`] when the bootstrap's settings are out of range.
     pub fn compute(&self, bootstrap: Bootstrap) -> Result<TStddevReport, MetricError> {
-        let means = self.len();
-        if means < 2 {
-            return Err(MetricError::TooFew {
-                what: "mean probabilities behind T. stddev",
-                needed: 2,
-                found: means,
-            });
-        }
+        let means = self.enough()?;
         let deviations = self.deviations();
         let every_draw_once = vec![1.0; means];
         let per_class = self.weighted_stddev(&deviations, &every_draw_once);
@@ -115,7 +108,7 @@ impl TStddev {
     /// # Errors
     /// Those of [`compute`](Self::compute).
     pub fn resampled(&self, bootstrap: Bootstrap) -> Result<Vec<f64>, MetricError> {
-        let means = self.len();
+        let means = self.enough()?;
         let deviations = self.deviations();
         // A resample's variance is (M − 1)/M of the sample's on average, because draws repeat in it.
         let unbias = (means as f64 / (means - 1) as f64).sqrt();
@@ -145,6 +138,18 @@ impl TStddev {
             .into_iter()
             .map(|count| (count, value(count)))
             .collect()
+    }
+
+    /// The number of draws, if a deviation can be taken of them.
+    fn enough(&self) -> Result<usize, MetricError> {
+        match self.len() {
+            means if means < 2 => Err(MetricError::TooFew {
+                what: "mean probabilities behind T. stddev",
+                needed: 2,
+                found: means,
+            }),
+            means => Ok(means),
+        }
     }
 
     /// u_mc − ū_c: small numbers, whose squares can be summed without cancellation.

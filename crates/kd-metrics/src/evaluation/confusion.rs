@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Counts of samples by true and predicted class, and the scores that follow from them. With scikit-learn's conventions: a class that
+/// Counts of samples by true and predicted class, and the scores that follow from them. As scikit-learn counts with `labels=range(C), zero_division=0`: a class that
 /// is never predicted has precision 0, one without samples has recall 0, and both count in the macro average.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfusionMatrix {

@@ -38,7 +38,7 @@ pub struct EvaluationConfig {
     /// infinite without it. One vote in a hundred, spread over all classes.
     #[config(default = 0.01)]
     pub smoothing: f64,
-    /// Whether the report has every sample ([`RowReport`]): 88 bytes each.
+    /// Whether the report has every sample ([`RowReport`]): 80 bytes each.
     #[config(default = false)]
     pub keep_rows: bool,
 }
@@ -202,7 +202,7 @@ impl Evaluation {
     /// Adds the samples of another evaluation, as if they had been given to this one after its own.
     ///
     /// # Errors
-    /// [`MetricError::Count`] when bins or classes differ, [`MetricError::HumanForSome`], and what the rows of either hold; the evaluation is then
+    /// [`MetricError::Count`] when classes differ, [`MetricError::Config`] when settings do, [`MetricError::HumanForSome`], and what the rows of either hold; the evaluation is then
     /// unchanged.
     pub fn merge(&mut self, other: &Self) -> Result<(), MetricError> {
         expect_count(
@@ -210,11 +210,7 @@ impl Evaluation {
             self.classes,
             other.classes,
         )?;
-        expect_count(
-            "bins of the merged evaluation",
-            self.sums.bins(),
-            other.sums.bins(),
-        )?;
+        self.sums.same_settings(&other.sums)?;
         if let (Some(own), Some(others)) = (self.with_human, other.with_human)
             && own != others
         {
@@ -256,10 +252,13 @@ impl Evaluation {
 
 /// How many updates from the first on can be read from the device as one.
 fn alike(pending: &[Pending]) -> usize {
+    let human = |update: &Pending| update.human.as_ref().map(Tensor::dtype);
     let same = |a: &Pending, b: &Pending| {
         a.kind == b.kind
             && a.scores.device() == b.scores.device()
             && a.scores.dtype() == b.scores.dtype()
+            && a.labels.dtype() == b.labels.dtype()
+            && human(a) == human(b)
     };
     pending.chunk_by(same).next().map_or(0, <[Pending]>::len)
 }

@@ -72,6 +72,28 @@ impl Sums {
         self.calibration.len()
     }
 
+    /// Refuses sums that were made otherwise.
+    pub(crate) fn same_settings(&self, other: &Self) -> Result<(), MetricError> {
+        let (own, others) = (&self.config, &other.config);
+        let differs = |field, value: String| {
+            Err(MetricError::Config {
+                field,
+                value,
+                reason: "must be the same for both evaluations",
+            })
+        };
+        if own.bins != others.bins {
+            return differs("bins", others.bins.to_string());
+        }
+        if own.smoothing != others.smoothing {
+            return differs("smoothing", others.smoothing.to_string());
+        }
+        if own.keep_rows != others.keep_rows {
+            return differs("keep_rows", others.keep_rows.to_string());
+        }
+        Ok(())
+    }
+
     /// Adds rows, or none of them if one is bad.
     ///
     /// Every sum is taken in the order of the rows, so it has the same bits however they were cut into updates, for any number of threads.

@@ -15,6 +15,8 @@ const NUMBERS: f64 = 30.0;
 /// Most rows and columns that are told apart; more are joined to blocks.
 const BLOCKS: usize = 100;
 const TOP: f64 = 60.0;
+/// Room for the texts around a small map.
+const SHORTEST: f64 = 260.0;
 /// Above this share of the largest value a number is written in white.
 const STRONG: f64 = 0.5;
 const WHITE: RGBColor = RGBColor(255, 255, 255);
@@ -22,7 +24,7 @@ const WHITE: RGBColor = RGBColor(255, 255, 255);
 /// A square table as a map of colours from 0 (nothing) to its largest value (full), with the numbers where there is room for them.
 ///
 /// `cells[row][column]`; a cell that is `None` or not finite stays empty and has no part in the scale: leave the diagonal out to see what
-/// is beside it. `names` name rows and columns alike. Beyond 100 rows, neighbours are joined to blocks that show their mean.
+/// is beside it. `names` name rows and columns alike, up to 33 of them: more have no room. Beyond 100 rows, neighbours are joined to blocks that show their mean.
 ///
 /// # Errors
 /// [`MetricError::Count`] when the table is not square or names are missing, [`MetricError::Picture`] when drawing fails, which data
@@ -105,8 +107,11 @@ impl<'a> Map<'a> {
     }
 
     fn size(&self) -> [f64; 2] {
-        let side = self.side().max(160.0);
-        [self.left + side + 8.0, TOP + side + self.bottom_room + 22.0]
+        let [width, height] = [self.side().max(SHORTEST), self.side()];
+        [
+            self.left + width + 8.0,
+            TOP + height + self.bottom_room + 22.0,
+        ]
     }
 
     fn draw_labels(
@@ -118,10 +123,10 @@ impl<'a> Map<'a> {
         let side = self.side();
         canvas.text(&format!("rows: {row_label}"), (0.0, 34.0), Type::AXIS)?;
         let bottom = TOP + side;
-        let below = (self.left + side / 2.0, bottom + self.bottom_room + 10.0);
-        canvas.text(column_label, below, Type::AXIS.centred())?;
+        let below = (self.left, bottom + self.bottom_room + 10.0);
+        canvas.text(&format!("columns: {column_label}"), below, Type::AXIS)?;
         let largest = format!("full colour: {}", short(self.largest));
-        let at = (self.left + side, 34.0);
+        let at = (self.left + side.max(SHORTEST), 34.0);
         canvas.text(&largest, at, Type::AXIS.right())?;
         for (index, name) in self.names.unwrap_or_default().iter().enumerate() {
             let middle = (index as f64 + 0.5) * self.cell;

@@ -218,7 +218,7 @@ impl ScatterChart {
                 values.get(values.len() / 2).copied()
             };
             if let (Some(x), Some(y)) = (median(|point| point.0), median(|point| point.1)) {
-                canvas.text(name, (x, y), Type::NAME.centred())?;
+                canvas.text(&fit(name, 0.25 * WIDTH), (x, y), Type::NAME.centred())?;
             }
         }
         Ok(())
@@ -228,6 +228,7 @@ impl ScatterChart {
     fn draw_named(&self, canvas: &mut Canvas<'_>, frame: &Frame) -> Result<(), MetricError> {
         let mut taken: Vec<(f64, f64, f64)> = Vec::new();
         for (name, point) in &self.named {
+            let name = &fit(name, 0.4 * WIDTH);
             let Some((x, y)) = frame.place(*point) else {
                 continue;
             };

@@ -56,6 +56,9 @@ impl Embeddings {
             expect_count("dimensions of the embeddings", self.dimensions, dimensions)?;
         }
         expect_count("labels for the batch", batch, labels.dims()[0])?;
+        if batch == 0 {
+            return Ok(());
+        }
         if self.len() + batch > self.cap {
             return Err(MetricError::Cap {
                 what: "embeddings",
@@ -69,6 +72,35 @@ impl Embeddings {
         self.dimensions = dimensions;
         self.rows.extend(rows.iter().map(|&value| value as f32));
         self.labels.extend(labels);
+        Ok(())
+    }
+
+    /// Adds the samples of another one.
+    ///
+    /// # Errors
+    /// [`MetricError::Count`] when classes or dimensions differ, [`MetricError::Cap`] for more samples than the cap; nothing is added then.
+    pub fn merge(&mut self, other: &Self) -> Result<(), MetricError> {
+        expect_count(
+            "classes of the merged embeddings",
+            self.classes,
+            other.classes,
+        )?;
+        if !self.is_empty() && !other.is_empty() {
+            let what = "dimensions of the merged embeddings";
+            expect_count(what, self.dimensions, other.dimensions)?;
+        }
+        if self.len() + other.len() > self.cap {
+            return Err(MetricError::Cap {
+                what: "embeddings",
+                cap: self.cap,
+                found: self.len() + other.len(),
+            });
+        }
+        if self.is_empty() {
+            self.dimensions = other.dimensions;
+        }
+        self.rows.extend_from_slice(&other.rows);
+        self.labels.extend_from_slice(&other.labels);
         Ok(())
     }
 
@@ -100,22 +132,37 @@ impl Embeddings {
         structure.compute()
     }
 
+    /// Dimensions of an embedding; 0 before the first.
+    pub fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    /// The samples of the first `count` classes.
+    #[must_use]
+    pub fn of_classes(&self, count: usize) -> Self {
+        self.filtered(|label| label < count)
+    }
+
     /// The first `count` samples of each class, in their order: what a picture can show.
     #[must_use]
     pub fn sample(&self, count: usize) -> Self {
         let mut taken = vec![0; self.classes];
+        self.filtered(|label| {
+            taken[label] += 1;
+            taken[label] <= count
+        })
+    }
+
+    fn filtered(&self, mut keep: impl FnMut(usize) -> bool) -> Self {
         let mut sample = Self {
             rows: Vec::new(),
             labels: Vec::new(),
             ..*self
         };
         let rows = self.rows.chunks(self.dimensions.max(1)).zip(&self.labels);
-        for (row, &label) in rows {
-            if taken[label] < count {
-                taken[label] += 1;
-                sample.rows.extend_from_slice(row);
-                sample.labels.push(label);
-            }
+        for (row, &label) in rows.filter(|(_, label)| keep(**label)) {
+            sample.rows.extend_from_slice(row);
+            sample.labels.push(label);
         }
         sample
     }

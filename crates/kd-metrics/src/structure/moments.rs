@@ -8,7 +8,7 @@ use crate::read::floats;
 /// The first of two passes over embeddings: mean and standard deviation of each dimension, for the [`ClassStructure`](super::ClassStructure)
 /// of the second.
 ///
-/// Batches are joined by Chan's formula, so that a large mean costs no digits.
+/// Deviations are summed from a running mean (Welford), and merged by Chan's formula, so that a large mean costs no digits.
 #[derive(Clone, Debug)]
 pub struct EmbeddingMoments {
     count: usize,

@@ -3,7 +3,7 @@
 use nalgebra::{DMatrix, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{MetricError, check_positive};
+use crate::error::{MetricError, check_positive, expect_count};
 
 /// Principal components of some rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,7 +21,8 @@ pub struct Pca {
 /// rows (dimensions² or n²), in `f64`.
 ///
 /// # Errors
-/// [`MetricError::Config`] without components or with more than dimensions, [`MetricError::TooFew`] with fewer than two rows.
+/// [`MetricError::Config`] without components or with more than dimensions, [`MetricError::TooFew`] with fewer than two rows,
+/// [`MetricError::Count`] for an incomplete row, [`MetricError::Embedding`] for one that is not finite.
 pub fn pca(rows: &[f32], dimensions: usize, components: usize) -> Result<Pca, MetricError> {
     check_positive("components", components)?;
     check_positive("dimensions", dimensions)?;
@@ -32,6 +33,7 @@ pub fn pca(rows: &[f32], dimensions: usize, components: usize) -> Result<Pca, Me
             reason: "must not be more than the dimensions",
         });
     }
+    check_whole(rows, dimensions)?;
     let count = rows.len() / dimensions;
     if count < 2 {
         return Err(MetricError::TooFew {
@@ -82,6 +84,18 @@ pub fn pca(rows: &[f32], dimensions: usize, components: usize) -> Result<Pca, Me
     })
 }
 
+/// Checks that rows are complete and finite.
+pub(super) fn check_whole(rows: &[f32], dimensions: usize) -> Result<(), MetricError> {
+    let whole = rows.len().div_ceil(dimensions) * dimensions;
+    expect_count("values in rows of embeddings", whole, rows.len())?;
+    match rows.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(MetricError::Embedding {
+            row: index / dimensions,
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -106,5 +120,8 @@ mod tests {
         assert_eq!(pca(&[1.0; 6], 3, 2).unwrap().share, [0.0, 0.0]);
         assert!(pca(&[1.0; 3], 3, 2).is_err());
         assert!(pca(&[1.0; 6], 3, 4).is_err());
+        assert!(pca(&[1.0; 7], 3, 2).is_err());
+        let nan = pca(&[1.0, 2.0, 3.0, f32::NAN], 2, 1);
+        assert!(matches!(nan, Err(MetricError::Embedding { row: 1 })));
     }
 }

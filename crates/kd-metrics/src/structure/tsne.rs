@@ -4,8 +4,8 @@ use bhtsne::Neighbor;
 use rayon::ThreadPoolBuilder;
 use serde::{Deserialize, Serialize};
 
-use super::pca::pca;
-use crate::error::MetricError;
+use super::pca::{check_whole, pca};
+use crate::error::{MetricError, check_positive};
 
 /// Settings of a layout by t-distributed stochastic neighbour embedding (van der Maaten and Hinton, "Visualizing Data using t-SNE", 2008),
 /// with Barnes-Hut approximation (van der Maaten, 2014).
@@ -45,11 +45,14 @@ impl TsneConfig {
     /// The layout of `rows`, `[n, dimensions]` one after the other.
     ///
     /// # Errors
-    /// [`MetricError::Config`] for a setting out of range, [`MetricError::TooFew`] with fewer than five rows.
+    /// [`MetricError::Config`] for a setting out of range, [`MetricError::TooFew`] with fewer than five rows, [`MetricError::Count`] for an
+    /// incomplete row, [`MetricError::Embedding`] for one that is not finite.
     pub fn fit(&self, rows: &[f32], dimensions: usize) -> Result<TsneLayout, MetricError> {
         check_least("perplexity", self.perplexity, 1.0, "must be 1 or more")?;
         check_least("theta", self.theta, f32::MIN_POSITIVE, "must be above 0")?;
-        let count = rows.len() / dimensions.max(1);
+        check_positive("dimensions", dimensions)?;
+        check_whole(rows, dimensions)?;
+        let count = rows.len() / dimensions;
         if count < 5 {
             return Err(MetricError::TooFew {
                 what: "rows of a t-SNE",
@@ -69,7 +72,7 @@ impl TsneConfig {
         let samples: Vec<&[f32]> = rows.chunks_exact(dimensions).collect();
         // One thread, so that sums have one order.
         let pool = ThreadPoolBuilder::new().num_threads(1).build();
-        let pool = pool.map_err(|error| MetricError::Picture {
+        let pool = pool.map_err(|error| MetricError::Threads {
             reason: error.to_string(),
         })?;
         let points = pool.install(|| {

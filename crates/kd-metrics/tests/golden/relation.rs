@@ -1,6 +1,6 @@
 //! Correlations.
 
-use kd_metrics::Relation;
+use kd_metrics::{PairedDifference, Relation};
 use serde::Deserialize;
 
 use crate::{cases, within};
@@ -88,5 +88,26 @@ fn kendall_is_exact_for_small_samples() {
             case.p,
             1e-12,
         );
+    }
+}
+
+#[derive(Deserialize)]
+struct Paired {
+    first: Vec<f64>,
+    second: Vec<f64>,
+    level: f64,
+    mean: f64,
+    deviation: f64,
+    interval: (f64, f64),
+}
+
+#[test]
+fn paired_differences() {
+    for case in cases::<Paired>("paired") {
+        let found = PairedDifference::of(&case.first, &case.second, case.level).unwrap();
+        within("mean", found.mean, case.mean, 1e-12);
+        within("deviation", found.deviation, case.deviation, 1e-12);
+        within("low", found.interval.0, case.interval.0, 1e-8);
+        within("high", found.interval.1, case.interval.1, 1e-8);
     }
 }

@@ -53,8 +53,9 @@ impl Diagnosis {
     ///
     /// # Errors
     ///
-    /// [`TrainError::Metric`] when one cannot be drawn.
+    /// [`TrainError::Metric`] when one cannot be drawn, or a part is of another number of classes than there are names.
     pub fn figures(&self) -> Result<Vec<Figure>, TrainError> {
+        self.check()?;
         let mut figures = Vec::new();
         for network in &self.networks {
             figures.push(self.confusion(network)?);
@@ -71,6 +72,21 @@ impl Diagnosis {
         }
         if let Some(relation) = &self.relation {
             figures.push(relation.figure()?);
+        }
+        // Networks may have names that are the same in plain letters.
+        for index in 1..figures.len() {
+            let taken = |name: &str| {
+                figures[..index]
+                    .iter()
+                    .any(|other: &Figure| other.name == name)
+            };
+            let own = figures[index].name.clone();
+            if taken(&own) {
+                let free = (2..)
+                    .map(|number| format!("{own}-{number}"))
+                    .find(|name| !taken(name));
+                figures[index].name = free.unwrap_or(own);
+            }
         }
         Ok(figures)
     }
@@ -129,7 +145,7 @@ impl Diagnosis {
         let Some(human) = &network.evaluation.human else {
             return Ok(None);
         };
-        let title = format!("KL(people ‖ {}), nats", network.name);
+        let title = format!("KL(people || {}), nats", network.name);
         Ok(Some(Figure {
             name: file_name(&[&network.name, "kl-confusion"]),
             svg: heatmap(&title, ["class that people see", "class that the network sees"], &self.classes, &human.kl_confusion)?,
@@ -139,7 +155,7 @@ impl Diagnosis {
         }))
     }
 
-    /// How far each network is from people, class by class, for the first network's order.
+    /// How far the first network is from people, class by class.
     pub(super) fn human_by_class(&self) -> Result<Option<Figure>, TrainError> {
         const MOST: usize = 20;
         let Some(network) = self.networks.first() else {
@@ -160,7 +176,7 @@ impl Diagnosis {
             .into_iter()
             .map(|(name, kl)| (name, kl, None))
             .collect();
-        let title = format!("{}: KL(people ‖ network) by class", network.name);
+        let title = format!("{}: KL(people || network) by class", network.name);
         Ok(Some(Figure {
             name: file_name(&[&network.name, "human-by-class"]),
             svg: bar_with_interval(&title, "nats, mean over the images of the class", &bars)?,
@@ -199,8 +215,13 @@ impl Diagnosis {
                 name: file_name(&[&network.name, "tsne"]),
                 svg: self.grouped(tsne, layout, &layout.tsne).render()?,
                 caption: format!(
-                    "{} test images. Neighbours are neighbours; distances between far groups, and axes, mean nothing.",
-                    layout.labels.len()
+                    "{} test images of {}. Neighbours are neighbours; distances between far groups, and axes, mean nothing.",
+                    layout.labels.len(),
+                    match self.classes.len() {
+                        all if all > Layout::CLASSES =>
+                            format!("the first {} classes of {all}", Layout::CLASSES),
+                        all => format!("{all} classes"),
+                    }
                 ),
             },
             Figure {
@@ -212,9 +233,7 @@ impl Diagnosis {
     }
 
     fn grouped(&self, chart: ScatterChart, layout: &Layout, points: &[(f64, f64)]) -> ScatterChart {
-        /// More classes than that are no longer told apart.
-        const MOST: usize = 24;
-        let classes = self.classes.iter().enumerate().take(MOST);
+        let classes = self.classes.iter().enumerate().take(Layout::CLASSES);
         classes.fold(chart, |chart, (class, name)| {
             let own = layout
                 .labels
@@ -270,15 +289,9 @@ impl LossRelation {
             "T. stddev of the teacher",
             "test loss of the student",
         )
-        .note(format!(
-            "Pearson {:.2} (p {}), Spearman {:.2} (p {}), Kendall {:.2} (p {})",
-            found.pearson.value,
-            small(found.pearson.p),
-            found.spearman.value,
-            small(found.spearman.p),
-            found.kendall.value,
-            small(found.kendall.p),
-        ))
+        .note(coefficient("Pearson", found.pearson))
+        .note(coefficient("Spearman", found.spearman))
+        .note(coefficient("Kendall", found.kendall))
         .line(found.slope, found.intercept);
         let points = self.points.iter();
         let chart = points.fold(chart, |chart, (name, x, y)| {
@@ -294,13 +307,12 @@ impl LossRelation {
     }
 }
 
-/// A p-value as people write it.
-fn small(p: f64) -> String {
-    if p < 0.001 {
-        "< 0.001".into()
-    } else {
-        format!("{p:.3}")
-    }
+fn coefficient(name: &str, found: kd_metrics::Correlation) -> String {
+    let p = match found.p {
+        p if p < 0.001 => "p < 0.001".into(),
+        p => format!("p = {p:.3}"),
+    };
+    format!("{name} {:.3}, {p}", found.value).replace('-', "−")
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ pub struct Disagreement {
     pub answer: Vec<(usize, f32)>,
 }
 
-/// Of half of a pool picked by each of several criteria, the part that two of them have in common.
+/// Of as many mixes as the batch holds, picked from a pool by each of several criteria, the part that two of them have in common.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PickOverlap {
     /// The criteria: divergence of the student from the teacher, entropy of the teacher's answer, of the student's, chance.

@@ -6,7 +6,7 @@ mod network;
 mod page;
 mod readings;
 
-use kd_metrics::Relation;
+use kd_metrics::{MetricError, Relation};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -39,6 +39,42 @@ pub struct Diagnosis {
     /// How T. stddev goes together with the test losses of students.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relation: Option<LossRelation>,
+}
+
+impl Diagnosis {
+    /// Parts that were put together by hand, or read from a file, may be of different data.
+    fn check(&self) -> Result<(), TrainError> {
+        let expected = self.classes.len();
+        let count = |what, found| match found == expected {
+            true => Ok(()),
+            false => Err(MetricError::Count {
+                what,
+                expected,
+                found,
+            }),
+        };
+        for network in &self.networks {
+            count(
+                "classes of a network",
+                network.evaluation.confusion.classes(),
+            )?;
+            for structure in network.embedding.iter().chain(&network.logits) {
+                count("classes of a structure", structure.per_class.len())?;
+                count("classes of a structure", structure.between.len())?;
+            }
+            if let Some(human) = &network.evaluation.human {
+                count("classes of human labels", human.per_class.len())?;
+            }
+        }
+        let mixes = self.mixes.iter();
+        let shown = mixes.flat_map(|mixes| &mixes.disagreements);
+        for class in shown.flat_map(|found| found.label.iter().chain(&found.answer)) {
+            if class.0 >= expected {
+                count("classes of a mixed image", class.0 + 1)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// T. stddev of augmentations against the test loss of students that were distilled with them.

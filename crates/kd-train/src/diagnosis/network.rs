@@ -24,7 +24,7 @@ pub struct DiagnosisConfig {
     pub batch_size: usize,
     /// Bins, and how human labels are smoothed.
     pub evaluation: EvaluationConfig,
-    /// Images that embeddings are kept of.
+    /// Images that embeddings are kept of: the first so many. What is said of embeddings is said of these.
     pub embeddings: usize,
     /// Images of each class in the pictures of embeddings; 0 for no pictures.
     pub points_per_class: usize,
@@ -63,7 +63,7 @@ pub struct NetworkDiagnosis {
     pub forward_seconds: f64,
 }
 
-/// Temperature scaling, fitted on the images of even number and measured on the others.
+/// Temperature scaling, fitted on every other image of each class and measured on the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TemperatureDiagnosis {
     /// The fit.
@@ -91,15 +91,17 @@ pub struct Layout {
     pub pca_share: Vec<f64>,
 }
 
+impl Layout {
+    /// Classes that a picture tells apart; further ones are left out.
+    pub const CLASSES: usize = 24;
+}
+
 /// Look at a network on a test set, in one pass over the images.
 ///
 /// # Errors
 ///
-/// [`TrainError::Unfit`] when the set is not one for the network, and what the device and the measures report.
-///
-/// # Panics
-///
-/// Panics if `config.batch_size` is 0.
+/// [`TrainError::Recipe`] for a batch size of 0, [`TrainError::Unfit`] when the set is not one for the network, and what the device and the
+/// measures report.
 pub fn diagnose_network<N: Classify + 'static>(
     name: &str,
     network: &N,
@@ -107,10 +109,12 @@ pub fn diagnose_network<N: Classify + 'static>(
     config: &DiagnosisConfig,
     progress: &Progress,
 ) -> Result<NetworkDiagnosis, TrainError> {
-    assert!(
-        config.batch_size > 0,
-        "batch_size is 0, expected at least 1"
-    );
+    if config.batch_size == 0 {
+        return Err(TrainError::Recipe {
+            place: "batch_size".into(),
+            reason: "is 0, expected at least 1".into(),
+        });
+    }
     fits("network", network.input_spec(), "test", set)?;
     let device = device_of(network);
     let frozen = network.valid();
@@ -138,10 +142,12 @@ pub fn diagnose_network<N: Classify + 'static>(
             .soft_labels()
             .map(|soft| rows(&soft[start * classes..end * classes], classes, &device));
         evaluation.update(features.logits.clone(), labels.clone(), human)?;
-        if end <= config.embeddings {
-            answers.update(features.logits.clone(), labels.clone())?;
+        let kept = (end - start).min(config.embeddings - answers.len());
+        if kept > 0 {
+            let labels = labels.slice(0..kept);
+            answers.update(features.logits.clone().slice(0..kept), labels.clone())?;
             if let Some(embedding) = features.embedding {
-                embeddings.update(embedding, labels)?;
+                embeddings.update(embedding.slice(0..kept), labels)?;
             }
         }
         logits.extend(host(features.logits)?);
@@ -180,14 +186,20 @@ fn structure(embeddings: &Embeddings) -> Result<Option<StructureReport>, TrainEr
 }
 
 fn layout(embeddings: &Embeddings, config: &DiagnosisConfig) -> Result<Option<Layout>, TrainError> {
-    let sample = embeddings.sample(config.points_per_class);
+    // More classes than can be told apart are not shown; each has fewer points where there are many.
+    let sample = embeddings
+        .of_classes(Layout::CLASSES)
+        .sample(config.points_per_class);
+    if config.points_per_class == 0 || sample.is_empty() || sample.dimensions() < 2 {
+        return Ok(None);
+    }
     let pictures = sample
         .tsne(&config.tsne)
         .and_then(|tsne| Ok((tsne, sample.pca(2)?)));
     let (tsne, pca) = match pictures {
         Ok(pictures) => pictures,
-        // No embeddings, hardly any images, or of one dimension alone.
-        Err(MetricError::TooFew { .. } | MetricError::Config { .. }) => return Ok(None),
+        // Hardly any images.
+        Err(MetricError::TooFew { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     Ok(Some(Layout {
@@ -205,10 +217,20 @@ fn temperature(
     config: &DiagnosisConfig,
     device: &Device,
 ) -> Result<TemperatureDiagnosis, TrainError> {
-    // A single image is its own test.
-    let parts = 2.min(all_labels.len());
-    let part = |remainder: usize| {
-        let chosen = (remainder..all_labels.len()).step_by(parts);
+    // Every other image of each class, whatever the order of the set.
+    let mut seen = vec![0; classes];
+    let halves: Vec<usize> = all_labels
+        .iter()
+        .map(|&label| {
+            let count = &mut seen[usize::from(label)];
+            *count += 1;
+            (*count - 1) % 2
+        })
+        .collect();
+    // Without a second half, the first is its own test.
+    let test = usize::from(halves.contains(&1));
+    let part = |half: usize| {
+        let chosen = (0..all_labels.len()).filter(|index| halves[*index] == half);
         let values: Vec<f32> = chosen
             .clone()
             .flat_map(|index| &logits[index * classes..][..classes])
@@ -221,7 +243,7 @@ fn temperature(
     let mut scaling = TemperatureScaling::new(classes)?;
     scaling.update(fitted, fitted_labels)?;
     let fit = scaling.fit()?;
-    let (others, other_labels) = part(parts - 1);
+    let (others, other_labels) = part(test);
     let measure = |logits: Tensor<2>| -> Result<EvaluationReport, TrainError> {
         let mut evaluation: Evaluation = config.evaluation.init(classes)?;
         evaluation.update(logits, other_labels.clone(), None)?;

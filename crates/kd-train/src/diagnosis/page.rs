@@ -12,8 +12,9 @@ impl Diagnosis {
     ///
     /// # Errors
     ///
-    /// [`TrainError::Metric`] when a picture cannot be drawn.
+    /// [`TrainError::Metric`] when a picture cannot be drawn, or a part is of another number of classes than there are names.
     pub fn page(&self, title: &str) -> Result<String, TrainError> {
+        self.check()?;
         let mut sections = vec![self.numbers(), self.accuracy()?, self.calibration()?];
         sections.extend(self.people()?);
         sections.extend(self.structure()?);
@@ -80,7 +81,8 @@ impl Diagnosis {
     fn by_class(&self, network: &NetworkDiagnosis) -> Table {
         const MOST: usize = 20;
         let scores = network.evaluation.confusion.per_class();
-        let mut order: Vec<usize> = (0..self.classes.len()).collect();
+        let present = |class: &usize| scores[*class].support > 0;
+        let mut order: Vec<usize> = (0..scores.len()).filter(present).collect();
         order.sort_by(|&a, &b| scores[a].f1.total_cmp(&scores[b].f1));
         order.truncate(MOST);
         let head = Table::new(["class", "precision", "recall", "F1", "images"]);
@@ -91,7 +93,11 @@ impl Diagnosis {
             row.push(found.support.to_string());
             table.row(row)
         });
-        table.caption(format!("{}: the classes, the hardest first.", network.name))
+        let which = match scores.len() {
+            all if all > MOST => format!("the {MOST} hardest of {all} classes"),
+            _ => "the classes, the hardest first".into(),
+        };
+        table.caption(format!("{}: {which}.", network.name))
     }
 
     fn calibration(&self) -> Result<Section, TrainError> {
@@ -165,8 +171,8 @@ impl Diagnosis {
         }
         let labels = &mixes.labels;
         let text = format!(
-            "On {:.1} % of {} CutMix images the teacher's first class is not the larger part of the label, on {:.1} % it is neither of the \
-             two. Below are those that it contradicts most firmly: the image, the one that was pasted in, and the mix.",
+            "On {:.1} % of {} mixed images the teacher's first class is not the larger part of the label, on {:.1} % it is neither of the \
+             two. Below are those that it contradicts most firmly: the image, the other one, and the mix.",
             100.0 * labels.disagree,
             labels.rows,
             100.0 * labels.outside

@@ -108,7 +108,7 @@ pub(super) const MEASURES: &[Measure] = &[
         name: "ECE at this temperature",
         of: |n| Some(n.temperature.ece_after),
         write: percent,
-        meaning: "on the images that it was not fitted on",
+        meaning: "fitted on every other image of each class, measured on the rest",
     },
     Measure {
         name: "KL(people ‖ network), nats",
@@ -162,7 +162,7 @@ pub(super) const MEASURES: &[Measure] = &[
         name: "D of logits",
         of: |n| n.logits.as_ref().map(|s| s.discrimination),
         write: number,
-        meaning: "published: 0.246 for a plain teacher, 0.306 for one trained with CutMix",
+        meaning: "published for ResNet-18 on CIFAR-10: 0.246 plain, 0.306 trained with CutMix",
     },
 ];
 

@@ -112,6 +112,7 @@ impl RankConfig {
             ..
         } = self;
         Source {
+            version: 1,
             teacher: teacher.fingerprint(),
             student: student.map(Teacher::fingerprint),
             data: set.fingerprint(),
@@ -134,6 +135,23 @@ impl RankConfig {
                     place: place.to_string(),
                     reason: format!("is {found}, expected at least {least}"),
                 });
+            }
+        }
+        let twice = |place: &str, name: String| TrainError::Recipe {
+            place: place.into(),
+            reason: format!("`{name}` is there twice"),
+        };
+        for (index, scheme) in self.schemes.iter().enumerate() {
+            if self.schemes[..index]
+                .iter()
+                .any(|other| other.name == scheme.name)
+            {
+                return Err(twice("schemes", scheme.name.clone()));
+            }
+        }
+        for (index, sharing) in self.sharing.iter().enumerate() {
+            if self.sharing[..index].contains(sharing) {
+                return Err(twice("sharing", format!("{sharing:?}")));
             }
         }
         Ok(())

@@ -98,7 +98,7 @@ impl RankReport {
                     .get(index)
                     .map_or(String::new(), |share| format!("{:.0} %", 100.0 * share)),
                 format!("{:.4}", row.entropy),
-                format!("{:.2e}", row.covariance).replace('-', "−"),
+                scientific(row.covariance),
             ])
         });
         let table = table.caption(
@@ -165,8 +165,8 @@ impl RankReport {
         }
         if let Some(baseline) = self.baseline {
             text += &format!(
-                " Drawing other images for each mean would alone give {baseline:.5}: what is above is the augmentation's, and a \
-                 scheme is below where its second view adds something new."
+                " Drawing other images for each mean would alone give {baseline:.5}. A scheme is above it where it shifts the answers to a \
+                 whole batch one way, and below it where each image is seen twice, differently, so that its answers even out."
             );
         }
         text
@@ -235,8 +235,8 @@ impl RankReport {
                 sharing_name(row.sharing).to_string(),
                 format!("{:.4}", found.mean),
                 format!("{:.4}", found.variance),
-                format!("{:.2e}", found.variance_of_mean).replace('-', "−"),
-                format!("{:.2e}", found.covariance).replace('-', "−"),
+                scientific(Some(found.variance_of_mean)),
+                scientific(found.covariance),
             ])
         });
         Some(
@@ -245,6 +245,12 @@ impl RankReport {
                 .table(table),
         )
     }
+}
+
+fn scientific(value: Option<f64>) -> String {
+    value.map_or("–".into(), |value| {
+        format!("{value:.2e}").replace('-', "−")
+    })
 }
 
 /// The first schemes and the last, since more curves than colours are no figure.

@@ -1,7 +1,7 @@
 //! What one mean of one scheme leaves behind, and the file in which these wait for the next run.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use kd_augment::ParamSharing;
@@ -48,6 +48,8 @@ impl Record {
 /// What the records of a file were made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Source {
+    /// Raised when draws or records change, so that a journal is not continued with others.
+    pub(super) version: u32,
     pub(super) teacher: String,
     pub(super) student: Option<String>,
     pub(super) data: String,
@@ -69,50 +71,63 @@ impl Journal {
         per_mean: usize,
     ) -> Result<(Self, Vec<Record>), TrainError> {
         let io = |error| TrainError::io(path, error);
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(io(error)),
-        };
-        let mut lines = text
-            .split_inclusive('\n')
-            .filter(|line| line.ends_with('\n'));
-        let head = lines.next();
-        let mut records = Vec::new();
-        let mut length = head.map_or(0, str::len);
-        if let Some(head) = head {
-            let damaged = |number: usize, reason: String| TrainError::Checkpoint {
-                path: path.to_path_buf(),
-                reason: format!("line {number}: {reason}"),
-            };
-            let found: Source =
-                serde_json::from_str(head).map_err(|error| damaged(1, error.to_string()))?;
-            same(path, source, &found)?;
-            let whole: Vec<&str> = lines.collect();
-            let complete = whole.len() / per_mean * per_mean;
-            for (index, line) in whole[..complete].iter().enumerate() {
-                let record = serde_json::from_str(line);
-                records.push(record.map_err(|error| damaged(index + 2, error.to_string()))?);
-                length += line.len();
-            }
-        }
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io)?;
         }
         let mut options = OpenOptions::new();
-        let mut file = options
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .open(path)
-            .map_err(io)?;
+        let options = options.create(true).read(true).write(true).truncate(false);
+        let mut file = options.open(path).map_err(io)?;
+        // Two rankings that write to one file would write over each other.
+        file.try_lock().map_err(|error| io(error.into()))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io)?;
+        let damaged = |number: usize, reason: String| TrainError::Checkpoint {
+            path: path.to_path_buf(),
+            reason: format!("line {number}: {reason}"),
+        };
+        // A line that was not written to its end is not looked at, wherever in a character it ends.
+        let whole = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        let text =
+            std::str::from_utf8(&bytes[..whole]).map_err(|error| damaged(0, error.to_string()))?;
+        let mut lines = text.split_inclusive('\n');
+        let head = lines.next();
+        let mut records = Vec::new();
+        let mut length = head.map_or(0, str::len);
+        match head {
+            None => {
+                // Nothing, or a part of our own first line; anything else is somebody's.
+                let own = serde_json::to_vec(source).map_err(|error| io(error.into()))?;
+                if !own.starts_with(&bytes) {
+                    return Err(damaged(
+                        1,
+                        "is not the first line of a ranking's means".into(),
+                    ));
+                }
+            }
+            Some(head) => {
+                let found: Source =
+                    serde_json::from_str(head).map_err(|error| damaged(1, error.to_string()))?;
+                same(path, source, &found)?;
+                let whole: Vec<&str> = lines.collect();
+                let complete = whole.len() / per_mean * per_mean;
+                for (index, line) in whole[..complete].iter().enumerate() {
+                    let record = serde_json::from_str(line);
+                    records.push(record.map_err(|error| damaged(index + 2, error.to_string()))?);
+                    length += line.len();
+                }
+            }
+        }
         file.set_len(length as u64).map_err(io)?;
         file.seek(SeekFrom::End(0)).map_err(io)?;
+        let is_new = head.is_none();
         let mut journal = Self {
             path: path.to_path_buf(),
             file,
         };
-        if head.is_none() {
+        if is_new {
             journal.write(std::slice::from_ref(source))?;
         }
         Ok((journal, records))
@@ -134,6 +149,11 @@ impl Journal {
 fn same(path: &Path, now: &Source, then: &Source) -> Result<(), TrainError> {
     let student = |source: &Source| source.student.clone().unwrap_or_else(|| "none".into());
     for (what, expected, found) in [
+        (
+            "the version of kd",
+            then.version.to_string(),
+            now.version.to_string(),
+        ),
         ("the teacher", then.teacher.clone(), now.teacher.clone()),
         ("the student", student(then), student(now)),
         ("the data", then.data.clone(), now.data.clone()),

@@ -66,8 +66,9 @@ pub struct RankRow {
     #[serde(default)]
     pub entropy: f64,
     /// The covariance of the teacher's answers to two images of one mean, averaged over the classes: what equation 7 of the paper solves for.
+    /// Nothing where a mean is of one image.
     #[serde(default)]
-    pub covariance: f64,
+    pub covariance: Option<f64>,
     /// Of mixes: how often the teacher sees another class than their labels say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<LabelAgreementReport>,
@@ -190,15 +191,17 @@ fn measure(
     }
     let behind = rows_of(&answers) / records.len() as f64;
     let variances = answers.compute()?.variance;
-    let covariances = result.per_class.iter().zip(&variances);
-    let covariances = covariances.map(|(u, p)| pair_covariance(u * u, *p, behind));
+    let pairs = result.per_class.iter().zip(&variances);
+    let covariances: Option<Vec<f64>> = pairs
+        .map(|(u, p)| pair_covariance(u * u, *p, behind))
+        .collect();
     let steps = (records.len() * config.window.steps) as f64;
     let row = RankRow {
         scheme: records[0].scheme.clone(),
         sharing,
         convergence: measure.convergence(),
         entropy: own.entropy,
-        covariance: covariances.sum::<f64>() / variances.len() as f64,
+        covariance: covariances.map(|all| all.iter().sum::<f64>() / all.len() as f64),
         labels: labels.map(|labels| labels.compute()).transpose()?,
         score_ratio: ratios.map(|sum| sum / steps),
         cross_entropy: match config.cross_entropy && !cross_entropy.is_empty() {
