@@ -154,7 +154,7 @@ impl ScatterChart {
         };
         let names = widest(&mut self.groups.iter().map(|(name, _)| text_width(name)));
         let keys = match self.groups.is_empty() {
-            true => 14.0,
+            true => 26.0,
             false => names.min(0.3 * WIDTH) + 34.0,
         };
         // The label of the vertical axis stands above it.
