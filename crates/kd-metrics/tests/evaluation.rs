@@ -4,6 +4,7 @@
 mod common;
 
 use burn::prelude::*;
+use burn::tensor::DType;
 use common::{Sample, accumulate, evaluate, peaked, update};
 use kd_metrics::{EvaluationConfig, EvaluationReport};
 use proptest::prelude::*;
@@ -211,6 +212,65 @@ proptest! {
             prop_assert!(bin.lower < bin.confidence && bin.confidence <= bin.upper + 1e-12);
         }
     }
+}
+
+#[test]
+fn threads_and_batches_leave_every_bit() {
+    let classes = 130;
+    let samples: Vec<Sample> = (0..400)
+        .map(|i| {
+            let value = |c: usize| ((i * 7919 + c * c * 31 + i * c) % 997) as f32 / 50.0;
+            let mut human = vec![0.0; classes];
+            human[i % classes] += 0.75;
+            human[i * 3 % classes] += 0.25;
+            Sample {
+                logits: (0..classes).map(value).collect(),
+                label: (i % 129) as i64,
+                human,
+            }
+        })
+        .collect();
+    let report = |threads: usize, batch: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| evaluate(&samples, batch).unwrap())
+    };
+    let one = report(1, 400);
+    assert!(one == report(3, 400) && one == report(4, 33) && one == report(2, 1));
+}
+
+#[test]
+fn settings_that_differ_are_not_merged() {
+    let evaluation = |config: EvaluationConfig| config.init(4).unwrap();
+    let plain = EvaluationConfig::new();
+    for (other, field) in [
+        (plain.clone().with_smoothing(0.1), "smoothing"),
+        (plain.clone().with_keep_rows(true), "keep_rows"),
+        (plain.clone().with_bins(9), "bins"),
+    ] {
+        let error = evaluation(plain.clone())
+            .merge(&evaluation(other))
+            .unwrap_err();
+        assert!(error.to_string().starts_with(field), "{error}");
+    }
+}
+
+#[test]
+fn updates_of_other_types_are_read_too() {
+    let device = Device::flex();
+    let mut mixed = EvaluationConfig::new().init(2).unwrap();
+    let mut plain = mixed.clone();
+    for dtype in [DType::I64, DType::I32] {
+        let logits = Tensor::<2>::from_data([[1.0, 0.0]], &device);
+        let labels = Tensor::<1, Int>::from_data([1], &device);
+        mixed
+            .update(logits.clone(), labels.clone().cast(dtype), None)
+            .unwrap();
+        plain.update(logits, labels, None).unwrap();
+    }
+    assert_eq!(mixed.compute().unwrap(), plain.compute().unwrap());
 }
 
 #[test]
