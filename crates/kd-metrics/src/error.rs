@@ -149,6 +149,18 @@ pub(crate) fn check_positive(field: &'static str, value: usize) -> Result<(), Me
     })
 }
 
+/// Checks that values are finite; `what` names them.
+pub(crate) fn check_finite(what: &'static str, values: &[f64]) -> Result<(), MetricError> {
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(MetricError::Value {
+            what,
+            index,
+            value: values[index],
+        }),
+    }
+}
+
 /// Checks two counts that must be equal.
 pub(crate) fn expect_count(
     what: &'static str,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::error::{MetricError, check_share, expect_count};
+use crate::error::{MetricError, check_finite, check_share, expect_count};
 
 /// The mean difference of paired values, with its interval by Student's t: of the accuracies of two methods, each with the same seeds.
 ///
@@ -46,13 +46,7 @@ impl PairedDifference {
             });
         }
         for (what, values) in [("first", first), ("second", second)] {
-            if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-                return Err(MetricError::Value {
-                    what,
-                    index,
-                    value: values[index],
-                });
-            }
+            check_finite(what, values)?;
         }
         let count = first.len() as f64;
         let differences = || first.iter().zip(second).map(|(a, b)| b - a);

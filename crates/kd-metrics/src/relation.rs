@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-use crate::error::{MetricError, expect_count};
+use crate::error::{MetricError, check_finite, expect_count};
 
 /// Correlations of pairs (x, y), and the line through them: of T. stddev with the student's test loss, for one (Wang et al., "What Makes
 /// a Good Data Augmentation in Knowledge Distillation", 2022, figures 2 and 3).
@@ -51,13 +51,7 @@ impl Relation {
             });
         }
         for (what, values) in [("x", x), ("y", y)] {
-            if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-                return Err(MetricError::Value {
-                    what,
-                    index,
-                    value: values[index],
-                });
-            }
+            check_finite(what, values)?;
             if values.iter().all(|value| *value == values[0]) {
                 return Err(MetricError::Constant {
                     what,

@@ -1,4 +1,4 @@
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use kd_data::ImageSet;
 use kd_metrics::{EvaluationConfig, EvaluationReport};
 use kd_models::{Classify, InputSpec};
@@ -31,17 +31,12 @@ pub fn evaluate<N: Classify + 'static>(
     let mut evaluation = EvaluationConfig::new().init(classes)?;
     let task = progress.task("evaluate", set.len() as u64, "images");
     for_each_batch(&teacher, set, batch_size, &device, |logits, range| {
-        let labels: Vec<i32> = set.labels()[range.clone()]
-            .iter()
-            .map(|label| i32::from(*label))
-            .collect();
-        let count = labels.len();
-        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), &device);
+        let labels = presenter::labels(&set.labels()[range.clone()], &device);
         let human = set.soft_labels().map(|soft| {
-            let rows = soft[range.start * classes..range.end * classes].to_vec();
-            let data = TensorData::new(rows, [count, classes]);
-            Tensor::<2>::from_data(data, (&device, DType::F32))
+            let soft = &soft[range.start * classes..range.end * classes];
+            presenter::rows(soft, classes, &device)
         });
+        let count = range.len();
         evaluation.update(logits, labels, human)?;
         task.advance(count as u64);
         Ok(())

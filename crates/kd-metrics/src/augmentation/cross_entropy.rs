@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::pair_covariance;
-use crate::error::{MetricError, expect_count};
+use crate::error::{MetricError, check_finite, expect_count};
 
 /// The teacher–student cross-entropy q(x) = −Σ_c p_t(c|x) · ln p_s(c|x) in nats of each row, from rows of logits of both, at temperature 1.
 ///
@@ -87,13 +87,7 @@ impl CrossEntropySpread {
                 found: 0,
             });
         }
-        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            return Err(MetricError::Value {
-                what: "cross-entropy",
-                index,
-                value: values[index],
-            });
-        }
+        check_finite("cross-entropy", values)?;
         let sum = values.iter().sum();
         let squares = values.iter().map(|value| value * value).sum();
         self.draws.push((values.len() as u64, sum, squares));

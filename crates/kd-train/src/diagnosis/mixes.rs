@@ -2,9 +2,7 @@
 
 use burn::tensor::Tensor;
 use kd_augment::pick::top_k;
-use kd_augment::{
-    Augmentation, DrawKey, Images, Mix, Mixer, ParamSharing, PickCriterion, cpu, tensor,
-};
+use kd_augment::{Augmentation, DrawKey, Mix, Mixer, ParamSharing, PickCriterion, tensor};
 use kd_core::divergence;
 use kd_data::{ImageSet, LoaderConfig};
 use kd_metrics::augmentation::{LabelAgreement, LabelAgreementReport};
@@ -13,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::evaluation::{device_of, fits, host};
-use crate::presenter::plain;
+use crate::presenter::{augmented_bytes, mixed_labels, plain};
 use crate::progress::Progress;
 use crate::teacher::Teacher;
 
@@ -144,10 +142,7 @@ pub fn diagnose_mixes<T: Classify + 'static, S: Classify + 'static>(
     for batch in batches {
         let key = DrawKey::new(config.seed).epoch(batch.epoch);
         let index = batch.index as u64;
-        let images = Images::new(&batch.images, batch.shape)?;
-        let plan = standard.sample(&key, &batch.ids, index, images.image_shape())?;
-        let mut pixels = vec![0; batch.images.len()];
-        cpu::apply_u8(&plan, images, &mut pixels)?;
+        let pixels = augmented_bytes(&standard, &key, &batch)?;
         let base = plain(&pixels, batch.shape, &device)?;
         let [count, channels, height, width] = batch.shape;
         let size = channels * height * width;
@@ -163,11 +158,7 @@ pub fn diagnose_mixes<T: Classify + 'static, S: Classify + 'static>(
         let pool = Tensor::cat(copies, 0);
         let logits = teacher.forward(pool.clone());
         let answers = host(divergence::softmax(logits.clone(), 1.0))?;
-        let mut targets = vec![0.0; mixed.len() * classes];
-        for (row, &(own, partner, lambda)) in targets.chunks_mut(classes).zip(&mixed) {
-            row[usize::from(batch.labels[own])] += lambda;
-            row[usize::from(batch.labels[partner])] += 1.0 - lambda;
-        }
+        let targets = mixed_labels(&mixed, &batch.labels, classes);
         let disagree = labels.push(&targets, &answers)?;
         let bytes = host(pool.clone())?;
         for row in (0..mixed.len()).filter(|&row| disagree[row]) {

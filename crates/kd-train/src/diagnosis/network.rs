@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use kd_data::ImageSet;
 use kd_metrics::structure::{Embeddings, TsneConfig};
 use kd_metrics::{
@@ -12,9 +12,10 @@ use kd_metrics::{
 use kd_models::Classify;
 use serde::{Deserialize, Serialize};
 
+use crate::TrainError;
 use crate::evaluation::{device_of, fits, host};
+use crate::presenter::{self, labels, rows};
 use crate::progress::Progress;
-use crate::{TrainError, presenter};
 
 /// How a network is looked at.
 #[derive(Clone, Debug)]
@@ -163,17 +164,6 @@ pub fn diagnose_network<N: Classify + 'static>(
         layout: layout(&embeddings, config)?,
         forward_seconds: seconds,
     })
-}
-
-fn labels(labels: &[u16], device: &Device) -> Tensor<1, Int> {
-    let labels: Vec<i32> = labels.iter().map(|label| i32::from(*label)).collect();
-    let count = labels.len();
-    Tensor::from_data(TensorData::new(labels, [count]), device)
-}
-
-fn rows(values: &[f32], classes: usize, device: &Device) -> Tensor<2> {
-    let data = TensorData::new(values.to_vec(), [values.len() / classes, classes]);
-    Tensor::from_data(data, (device, DType::F32))
 }
 
 /// Nothing where classes or samples are too few for the measure.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use kd_augment::{Augmenter, DrawKey, Images, Mixer, ParamSharing, cpu, tensor};
+use kd_augment::{Augmenter, DrawKey, Mixer, ParamSharing, tensor};
 use kd_core::divergence;
 use kd_data::Batch;
 use kd_metrics::ReferenceWindow;
@@ -15,7 +15,7 @@ use super::record::Record;
 use super::{RankConfig, Scheme};
 use crate::TrainError;
 use crate::evaluation::host;
-use crate::presenter::{augmented, plain};
+use crate::presenter::{augmented, augmented_bytes, mixed_labels, plain};
 use crate::teacher::Teacher;
 
 /// The teacher, what it was asked, and the student, if there is one.
@@ -58,10 +58,7 @@ impl Base {
         asked: &mut Asked,
         [needed, spread]: [bool; 2],
     ) -> Result<Self, TrainError> {
-        let images = Images::new(&batch.images, batch.shape)?;
-        let plan = standard.sample(key, &batch.ids, batch.index as u64, images.image_shape())?;
-        let mut pixels = vec![0; batch.images.len()];
-        cpu::apply_u8(&plan, images, &mut pixels)?;
+        let pixels = augmented_bytes(standard, key, batch)?;
         let images = plain(&pixels, batch.shape, device)?;
         let (mut answers, mut cross_entropies) = (Vec::new(), None);
         if needed {
@@ -296,14 +293,4 @@ impl Candidate {
             score_ratio: None,
         }))
     }
-}
-
-/// λ of the image's own class and 1 − λ of the other's, row by row.
-fn mixed_labels(mixed: &[(usize, usize, f32)], labels: &[u16], classes: usize) -> Vec<f32> {
-    let mut rows = vec![0.0; mixed.len() * classes];
-    for (row, &(own, partner, lambda)) in rows.chunks_mut(classes).zip(mixed) {
-        row[usize::from(labels[own])] += lambda;
-        row[usize::from(labels[partner])] += 1.0 - lambda;
-    }
-    rows
 }
