@@ -1,4 +1,5 @@
 //! What does a teacher know, and how does it pass it on?
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,7 +14,9 @@ use kd::train::{
     Diagnosis, DiagnosisConfig, LossRelation, MixDiagnosisConfig, RankConfig, RankReport, Scheme,
     diagnose_mixes, diagnose_network, rank_augmentations_with_student,
 };
-use kd_examples::{CommonOptions, NetworkOptions, Sets, start, write_page, write_whole};
+use kd_examples::{
+    CommonOptions, NetworkOptions, Sets, note, print, start, write_page, write_whole,
+};
 use serde_json::{Value, json};
 
 /// What does a teacher know, and how does it pass it on? Every measure of it, alone or beside others, on one page
@@ -136,12 +139,12 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         .map(|file| file.restore(&sets, &device));
     let networks = networks.collect::<anyhow::Result<Vec<Classifier>>>()?;
     let names = names(networks.iter().chain(&student));
-    eprintln!(
+    note(format_args!(
         "{} on {} test images of {}",
         names.join(", "),
         sets.test.len(),
         sets.name
-    );
+    ));
 
     let progress = &Progress::Auto;
     let mut config = DiagnosisConfig::default();
@@ -185,14 +188,6 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         relation,
     };
 
-    if !options.common.json {
-        for network in &diagnosis.networks {
-            println!("{}\n{}\n", network.name, network.evaluation);
-        }
-        if let Some(ranking) = &diagnosis.ranking {
-            println!("{ranking}");
-        }
-    }
     let folder = options.common.folder(&format!("diagnose-{}", names[0]));
     let title = match &names[..] {
         [only] => format!("{only} on {}", sets.name),
@@ -205,6 +200,14 @@ fn run(options: &Options) -> anyhow::Result<Value> {
             let path = folder.join("figures").join(&figure.name);
             write_whole(&path.with_extension("svg"), figure.svg.as_bytes())?;
             write_whole(&path.with_extension("png"), &plot::png(&figure.svg, 2.0)?)?;
+        }
+    }
+    if !options.common.json {
+        for network in &diagnosis.networks {
+            print(format_args!("{}\n{}\n", network.name, network.evaluation))?;
+        }
+        if let Some(ranking) = &diagnosis.ranking {
+            print(ranking)?;
         }
     }
     let mut value = serde_json::to_value(&diagnosis)?;

@@ -1,4 +1,5 @@
 //! Distil a student from a teacher.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,7 +7,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use kd::models::weights;
 use kd::prelude::*;
-use kd_examples::{CommonOptions, Sets, Statistics, start};
+use kd::train::TrainError;
+use kd_examples::{CommonOptions, Sets, Statistics, interrupt, note, print, start};
 use serde_json::{Value, json};
 
 /// Distil a student from a teacher: curves, checkpoints, the student's weights and a report in one folder
@@ -89,7 +91,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     let recipe = recipe(options)?;
     if options.print_recipe {
         if !options.common.json {
-            print!("{}", recipe.to_toml());
+            print(recipe.to_toml().trim_end())?;
         }
         return Ok(serde_json::to_value(&recipe)?);
     }
@@ -101,7 +103,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     let name = format!("distill-{architecture}-{}", options.common.seed);
     let folder = options.common.folder(&name);
 
-    eprintln!(
+    note(format_args!(
         "{} -> {} on {} images of {}, {} epochs; test on {}",
         teacher
             .as_ref()
@@ -111,27 +113,33 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         sets.name,
         recipe.epochs,
         sets.test.len()
-    );
+    ));
     let mut distiller = Distiller::new(recipe)?
         .with_name(architecture.name())
         .with_test_set(sets.test.clone())
         .with_folder(&folder)
         .with_resume(options.resume)
         .with_workers(options.workers)
+        .with_interrupt(interrupt()?)
         .with_progress(Progress::Auto);
     if let Some(teacher) = &teacher {
         distiller = distiller.with_teacher(teacher);
     }
-    let outcome = distiller.run(student, &sets.train)?;
+    let outcome = distiller.run(student, &sets.train);
+    if let Err(TrainError::Interrupted { .. }) = &outcome {
+        let resume = if options.resume { "" } else { " --resume" };
+        note(format_args!("to go on: {}{resume}", typed()));
+    }
+    let outcome = outcome?;
 
     let weights = folder.join("student.safetensors");
     weights::save(&outcome.student, &weights)?;
     let test = outcome.evaluation.as_ref();
     if let (Some(test), false) = (test, options.common.json) {
-        println!("{test}");
+        print(test)?;
     }
     for file in outcome.report.iter().chain([&weights]) {
-        eprintln!("{}", file.display());
+        note(file.display());
     }
     Ok(json!({
         "example": "distill",
@@ -151,6 +159,18 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         "weights": weights.display().to_string(),
         "report": outcome.report.map(|path| path.display().to_string()),
     }))
+}
+
+/// The command as it was typed, for a shell.
+fn typed() -> String {
+    let quoted = |word: String| match word
+        .chars()
+        .all(|c| c.is_alphanumeric() || "-_./=,".contains(c))
+    {
+        true => word,
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    };
+    std::env::args().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// The recipe by name or from a file, with the seed and what was typed on top.

@@ -1,4 +1,5 @@
 //! How good is a network on the test set?
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -6,7 +7,7 @@ use std::time::Instant;
 use clap::Parser;
 use kd::metrics::plot::reliability_diagram;
 use kd::prelude::*;
-use kd_examples::{CommonOptions, NetworkOptions, at_least_one, start, write_page};
+use kd_examples::{CommonOptions, NetworkOptions, at_least_one, note, print, start, write_page};
 use serde_json::{Value, json};
 
 /// How good is a network on the test set? Accuracy, likelihood, calibration, and agreement with human labels
@@ -42,20 +43,20 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     let sets = options.common.sets()?;
     let network = options.network.restore(&sets, &device)?;
     let spec = network.input_spec();
-    eprintln!(
+    note(format_args!(
         "{} on {} test images of {}; input mean {:?}, std {:?}",
         network.architecture(),
         sets.test.len(),
         sets.name,
         spec.mean,
         spec.std
-    );
+    ));
 
     let started = Instant::now();
     let report = evaluate(&network, &sets.test, options.batch_size, &Progress::Auto)?;
     let seconds = started.elapsed().as_secs_f64();
     if !options.common.json {
-        println!("{report}");
+        print(&report)?;
     }
 
     let mut page = None;

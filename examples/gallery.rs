@@ -1,4 +1,5 @@
 //! What every augmentation does to an image, on one sheet that can be checked by eye.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -8,7 +9,7 @@ use clap::{CommandFactory, Parser};
 use kd::augment::{CutNMix, ImageOp, Images, Mixer, cpu};
 use kd::prelude::*;
 use kd_examples::sheet::{Entry, Group, Tile, draw, png};
-use kd_examples::{CommonOptions, clear_shapes, start_with, write_whole};
+use kd_examples::{CommonOptions, clear_shapes, note, start_with, write_whole};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -193,7 +194,10 @@ fn run(options: &Options) -> Result<Value> {
     let sheet = draw(&title, &groups, set.shape(), options.scale);
     write_whole(&path, &png(&sheet)?)?;
     let ([width, height], path) = (sheet.dimensions().into(), path.display());
-    eprintln!("{path}: {} rows, {width} x {height} pixels", shown.len());
+    note(format_args!(
+        "{path}: {} rows, {width} x {height} pixels",
+        shown.len()
+    ));
     Ok(json!({
         "example": "gallery",
         "data": sets.name,

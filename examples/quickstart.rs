@@ -1,4 +1,5 @@
 //! The whole idea in two minutes: a teacher, and three ways to train its student.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -10,7 +11,7 @@ use kd::metrics::plot::{LineChart, bar_with_interval};
 use kd::metrics::report::Table;
 use kd::models::weights;
 use kd::prelude::*;
-use kd_examples::{CommonOptions, Sets, make_folder, start_with, write_page};
+use kd_examples::{CommonOptions, Sets, make_folder, note, print, start_with, write_page};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -108,7 +109,10 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     make_folder(&folder)?;
     let spec = sets.input_spec()?;
     let (train, test) = (sets.train.len(), sets.test.len());
-    eprintln!("{train} training and {test} test images of {}", sets.name);
+    note(format_args!(
+        "{train} training and {test} test images of {}",
+        sets.name
+    ));
 
     let started = Instant::now();
     // Refused before the teacher is trained, not after.
@@ -181,11 +185,14 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     };
     let table = table(options.student, &head, &rows);
     let html = report(options, &sets, &rows, &curves, table.clone())?;
-    if !options.common.json {
-        println!("{}", text(&table));
-    }
     let page = write_page(&folder, &html)?;
-    eprintln!("{:.0} s in all", started.elapsed().as_secs_f64());
+    if !options.common.json {
+        print(text(&table))?;
+    }
+    note(format_args!(
+        "{:.0} s in all",
+        started.elapsed().as_secs_f64()
+    ));
     Ok(json!({
         "example": "quickstart",
         "data": sets.name,

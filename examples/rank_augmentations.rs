@@ -1,15 +1,14 @@
 //! Which augmentation is good to distil with? Ask the teacher, before any student is trained.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use kd::augment::Preset;
 use kd::prelude::*;
 use kd::train::{RankConfig, Scheme, rank_augmentations_with_student};
-use kd_examples::{CommonOptions, NetworkOptions, Sets, start, write_page};
+use kd_examples::{CommonOptions, NetworkOptions, Sets, note, print, start, write_page};
 use serde_json::{Value, json};
 
 /// Which augmentation is good to distil with? T. stddev of each, from the teacher alone: the lower, the better
@@ -102,29 +101,20 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     let mut config = config(options, &sets)?;
     let teacher = options.teacher.restore(&sets, &device)?;
     let student = student(options, &sets, &device)?;
-    eprintln!(
+    note(format_args!(
         "{} on {} training images of {}: {} schemes, {} means each",
         teacher.architecture(),
         sets.train.len(),
         sets.name,
         config.schemes.len(),
         config.means
-    );
+    ));
     let folder = options
         .common
         .folder(&format!("rank-{}", teacher.architecture()));
     let journal = folder.join("means.jsonl");
-    if !options.resume && journal.exists() {
-        // It may hold hours.
-        let free = (1..).map(|number| journal.with_extension(format!("{number}.jsonl")));
-        let old = free
-            .into_iter()
-            .find(|path| !path.exists())
-            .unwrap_or_default();
-        fs::rename(&journal, &old).with_context(|| journal.display().to_string())?;
-        eprintln!("the means that were there: {}", old.display());
-    }
     config.journal = Some(journal);
+    config.restart = !options.resume;
     let (train, progress) = (&sets.train, &Progress::Auto);
     let report = match &student {
         Some(student) => {
@@ -132,13 +122,10 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         }
         None => rank_augmentations(&teacher, train, &config, progress),
     }?;
-    if !options.common.json {
-        println!("{report}");
-    }
-    eprintln!(
+    note(format_args!(
         "{:.0} s, of which {:.0} s in the teacher",
         report.seconds, report.teacher_seconds
-    );
+    ));
 
     let title = format!(
         "Augmentations for {} on {}",
@@ -146,6 +133,9 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         sets.name
     );
     let page = write_page(&folder, &report.page(&title)?)?;
+    if !options.common.json {
+        print(&report)?;
+    }
 
     let mut value = serde_json::to_value(&report)?;
     value["example"] = json!("rank_augmentations");

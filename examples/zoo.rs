@@ -1,14 +1,14 @@
 //! Which networks are there, how large are they, and what are they made of?
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
 use kd::models::Summary;
 use kd::prelude::*;
-use kd_examples::start;
+use kd_examples::{print, start};
 use serde_json::{Value, json};
 
 /// Which networks are there, how large are they, and what are they made of?
@@ -33,7 +33,7 @@ struct Options {
     image: Option<[usize; 3]>,
 
     /// Classes to tell apart [default: 10 for 1 channel, 100 for 32 pixels, 200 for 64, 1000 for 224]
-    #[arg(long, value_name = "N", value_parser = kd_examples::at_least_one)]
+    #[arg(long, value_name = "N", value_parser = classes)]
     classes: Option<usize>,
 
     /// Print JSON alone: a list of name, image, classes, params and flops; with --arch one object with its layers
@@ -41,12 +41,27 @@ struct Options {
     json: bool,
 }
 
+/// The longest side of an image, and the most channels: beyond that nothing is learnt, only memory
+/// is lost.
+const MOST_PIXELS: usize = 65_536;
+const MOST_CLASSES: usize = 1_000_000;
+
 /// `3x32x32`.
 fn image(text: &str) -> Result<[usize; 3], String> {
     let sizes: Option<Vec<usize>> = text.split('x').map(|size| size.parse().ok()).collect();
     match sizes.as_deref() {
-        Some(&[c, h, w]) if c * h * w > 0 => Ok([c, h, w]),
+        Some(&[c, h, w]) if [c, h, w].iter().all(|size| (1..=MOST_PIXELS).contains(size)) => {
+            Ok([c, h, w])
+        }
+        Some([_, _, _]) => Err(format!("expected at least 1 and at most {MOST_PIXELS} of each")),
         _ => Err("expected channels, height and width, like 3x32x32".into()),
+    }
+}
+
+fn classes(text: &str) -> Result<usize, String> {
+    match kd_examples::at_least_one(text)? {
+        classes if classes <= MOST_CLASSES => Ok(classes),
+        _ => Err(format!("expected at most {MOST_CLASSES}")),
     }
 }
 
@@ -59,7 +74,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         let image = options.image.unwrap_or_else(|| made_for(architecture)[0]);
         let summary = summary(architecture, image, options.classes)?;
         if !options.json {
-            show(&format!("{summary}\n"))?;
+            print(&summary)?;
         }
         return Ok(serde_json::to_value(&summary)?);
     }
@@ -72,15 +87,15 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         for image in images {
             match summary(architecture, image, options.classes) {
                 Ok(summary) => rows.push(summary),
-                // With --image it is left out if the images are too small for it.
+                // With --image it is left out if the images are too small or too large for it.
                 Err(error) if options.image.is_none() => return Err(error),
                 Err(_) => {}
             }
         }
     }
-    ensure!(!rows.is_empty(), "--image: too small for every network");
+    ensure!(!rows.is_empty(), "--image: not one for any network");
     if !options.json {
-        show(&table(&rows)?)?;
+        print(table(&rows)?.trim_end())?;
     }
     Ok(rows.iter().map(row).collect())
 }
@@ -124,14 +139,6 @@ fn row(summary: &Summary) -> Value {
         "params": summary.params,
         "flops": summary.flops,
     })
-}
-
-/// To standard output, which a pager may have left.
-fn show(text: &str) -> std::io::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        done => done,
-    }
 }
 
 fn table(rows: &[Summary]) -> Result<String, std::fmt::Error> {

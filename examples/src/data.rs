@@ -4,9 +4,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, anyhow, bail};
-use clap::{Args, ValueEnum};
-use kd::data::{Cifar100Labels, Nuisance, ShapesConfig, cifar10, cifar10h, cifar100};
+use clap::{Args, ValueEnum, value_parser};
+use kd::data::{
+    ChannelStatistics, Cifar100Labels, Nuisance, ShapesConfig, cifar10, cifar10h, cifar100,
+};
 use kd::prelude::*;
+
+use crate::result::note;
 
 /// The options that every example has.
 #[derive(Args, Clone, Debug)]
@@ -21,7 +25,7 @@ pub struct CommonOptions {
     pub dataset: Dataset,
 
     /// Seed of initial weights, order of the data and augmentation: the same seed gives the same numbers
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: u64,
 
     /// Use no more than the first N images
@@ -81,6 +85,8 @@ pub struct Sets {
     pub train: ImageSet,
     /// The test set; with human labels where they were found.
     pub test: ImageSet,
+    /// Statistics of the whole training set, whatever `--limit` leaves of it.
+    statistics: ChannelStatistics,
 }
 
 impl CommonOptions {
@@ -104,11 +110,9 @@ impl CommonOptions {
     fn whole_sets(&self) -> anyhow::Result<Sets> {
         let folder = match (&self.data, self.dataset) {
             (_, Dataset::Shapes) | (None, Dataset::Auto) => {
-                return Ok(Sets {
-                    name: "Shapes",
-                    train: Shapes::render(SHAPES_SEED, Split::Train, SHAPES.0),
-                    test: Shapes::render(SHAPES_SEED, Split::Test, SHAPES.1),
-                });
+                let train = Shapes::render(SHAPES_SEED, Split::Train, SHAPES.0);
+                let test = Shapes::render(SHAPES_SEED, Split::Test, SHAPES.1);
+                return Ok(Sets::new("Shapes", train, test));
             }
             (None, _) => bail!("this set is read from a folder: give --data DIR or set KD_DATA"),
             (Some(folder), _) => folder,
@@ -131,15 +135,30 @@ impl CommonOptions {
 }
 
 impl Sets {
+    fn new(name: &'static str, train: ImageSet, test: ImageSet) -> Self {
+        let statistics = train.statistics();
+        Self {
+            name,
+            train,
+            test,
+            statistics,
+        }
+    }
+
     /// What a network for this data is shown, with the statistics of the training set.
     ///
     /// # Errors
     ///
     /// When a channel does not vary.
     pub fn input_spec(&self) -> anyhow::Result<InputSpec> {
-        let statistics = self.train.statistics();
+        let statistics = &self.statistics;
         let names = self.train.class_names().to_vec();
-        let spec = InputSpec::new(self.train.shape(), statistics.mean, statistics.std, names);
+        let spec = InputSpec::new(
+            self.train.shape(),
+            statistics.mean.clone(),
+            statistics.std.clone(),
+            names,
+        );
         spec.with_context(|| format!("the statistics of {}", self.name))
     }
 }
@@ -181,11 +200,8 @@ fn is_cifar100(path: &Path) -> bool {
 
 fn cifar100_sets(path: &Path) -> anyhow::Result<Sets> {
     let load = |split| cifar100::load(path, split, Cifar100Labels::Fine);
-    Ok(Sets {
-        name: "CIFAR-100",
-        train: load(Split::Train)?,
-        test: load(Split::Test)?,
-    })
+    let (train, test) = (load(Split::Train)?, load(Split::Test)?);
+    Ok(Sets::new("CIFAR-100", train, test))
 }
 
 fn cifar10_sets(path: &Path) -> anyhow::Result<Sets> {
@@ -202,17 +218,13 @@ fn cifar10_sets(path: &Path) -> anyhow::Result<Sets> {
         if agreement(&labels, &test) > 0.9 {
             test = test.with_soft_labels(labels)?;
         } else {
-            eprintln!(
+            note(format_args!(
                 "{}: not used, since these labels are not in the order of the test images",
                 folder.display()
-            );
+            ));
         }
     }
-    Ok(Sets {
-        name: "CIFAR-10",
-        train,
-        test,
-    })
+    Ok(Sets::new("CIFAR-10", train, test))
 }
 
 /// On how many test images the most frequent human answer is the label.

@@ -1,5 +1,7 @@
 //! What the examples share: their common options, the data behind them, and how they end.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod config;
 mod data;
 mod network;
@@ -9,4 +11,4 @@ pub mod sheet;
 pub use config::at_least_one;
 pub use data::{CommonOptions, Sets, Statistics, clear_shapes};
 pub use network::NetworkOptions;
-pub use result::{make_folder, start, start_with, write_page, write_whole};
+pub use result::{interrupt, make_folder, note, print, start, start_with, write_page, write_whole};

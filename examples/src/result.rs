@@ -1,14 +1,20 @@
 //! How an example ends.
 
+use std::fmt::Display;
 use std::fs;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches};
+use kd::train::{Interrupt, TrainError, write_atomically};
 use serde_json::Value;
 
 use crate::config::parse;
+
+/// The exit code of programs that Ctrl-C ended: 128 and the number of the signal.
+const INTERRUPTED: u8 = 130;
 
 /// The folder for what an example leaves behind, made if it is not there.
 ///
@@ -27,7 +33,7 @@ pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
 pub fn write_page(folder: &Path, html: &str) -> anyhow::Result<PathBuf> {
     let path = folder.join("report.html");
     write_whole(&path, html.as_bytes())?;
-    eprintln!("report: {}", path.display());
+    note(format_args!("report: {}", path.display()));
     Ok(path)
 }
 
@@ -38,13 +44,42 @@ pub fn write_page(folder: &Path, html: &str) -> anyhow::Result<PathBuf> {
 /// When it cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     path.parent().map_or(Ok(()), make_folder)?;
-    let temporary = path.with_extension("tmp");
-    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // The reason is worth more than whether the leftover could be removed.
-        let _ = fs::remove_file(&temporary);
-    }
-    written.with_context(|| path.display().to_string())
+    Ok(write_atomically(path, bytes)?)
+}
+
+/// Prints a line, or several, on standard output.
+///
+/// # Errors
+///
+/// When it cannot be written: the disk behind it is full, or its reader has gone. [`start`] ends
+/// the program quietly in the second case.
+pub fn print(text: impl Display) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    written.context("standard output")
+}
+
+/// Writes a line for the reader to standard error. If that cannot be written, nobody reads it.
+pub fn note(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Lets Ctrl-C stop a run after the step that it is in. A second Ctrl-C ends the program at once.
+///
+/// # Errors
+///
+/// When the system takes no handler.
+pub fn interrupt() -> anyhow::Result<Interrupt> {
+    let interrupt = Interrupt::default();
+    let request = interrupt.clone();
+    ctrlc::set_handler(move || {
+        if request.is_requested() {
+            std::process::exit(INTERRUPTED.into());
+        }
+        request.request();
+        note("stopping after this step; Ctrl-C again stops at once");
+    })?;
+    Ok(interrupt)
 }
 
 /// An example from its options to its exit code. `json` says whether the options ask for JSON.
@@ -72,13 +107,20 @@ fn finish(json: bool, outcome: anyhow::Result<Value>) -> ExitCode {
     match outcome {
         Ok(value) => {
             if json {
-                println!("{value}");
+                return finish(false, print(&value).map(|()| value));
             }
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            let closed = |error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe;
+            if error.downcast_ref().is_some_and(closed) {
+                return ExitCode::SUCCESS;
+            }
+            note(format_args!("error: {error:#}"));
+            match error.downcast_ref() {
+                Some(TrainError::Interrupted { .. }) => ExitCode::from(INTERRUPTED),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -60,6 +60,7 @@ struct State {
 
 /// The folder of a run's checkpoint.
 pub(crate) struct Checkpoint {
+    run: PathBuf,
     current: PathBuf,
     old: PathBuf,
     new: PathBuf,
@@ -68,6 +69,7 @@ pub(crate) struct Checkpoint {
 impl Checkpoint {
     pub(crate) fn of(run: &Path) -> Self {
         Self {
+            run: run.to_path_buf(),
             current: run.join("checkpoint"),
             old: run.join("checkpoint.old"),
             new: run.join("checkpoint.tmp"),
@@ -116,14 +118,14 @@ impl Checkpoint {
         }
         let json = serde_json::to_vec_pretty(&state)?;
         write_durably(&self.new.join(STATE), &json)?;
-        sync_folder(Some(&self.new))?;
+        sync_folder(&self.new)?;
         // A whole `current` goes aside, or a whole `old` is all there is: then it stays until the new one is in place.
         if self.current.exists() {
             remove_folder(&self.old)?;
             fs::rename(&self.current, &self.old)?;
         }
         fs::rename(&self.new, &self.current)?;
-        sync_folder(self.current.parent())?;
+        sync_folder(&self.run)?;
         remove_folder(&self.old)
     }
 

@@ -6,6 +6,7 @@ use kd_models::Classify;
 
 use crate::TrainError;
 use crate::evaluation::fits;
+use crate::interrupt::Interrupt;
 use crate::log::EpochRecord;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
@@ -45,11 +46,12 @@ pub struct Distiller {
     pub(crate) recipe: Recipe,
     pub(crate) teacher: Option<Teacher>,
     pub(crate) test_set: Option<ImageSet>,
-    folder: Option<PathBuf>,
+    pub(crate) folder: Option<PathBuf>,
     resume: bool,
     workers: usize,
     pub(crate) progress: Progress,
     pub(crate) name: String,
+    pub(crate) interrupt: Interrupt,
 }
 
 /// What a run gives back.
@@ -84,6 +86,7 @@ impl Distiller {
             workers: 1,
             progress: Progress::Silent,
             name: "train".into(),
+            interrupt: Interrupt::default(),
         })
     }
 
@@ -129,14 +132,22 @@ impl Distiller {
         self
     }
 
+    /// Stops the run once `interrupt` is requested. Default: only an error stops it.
+    pub fn with_interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
     /// Train `student` on `train_set`, and give it back. A run that is resumed is given the same fresh student again.
     ///
     /// # Errors
     ///
     /// [`TrainError::NoTeacher`] when the recipe asks for one, [`TrainError::Unfit`] when a network and a set do
     /// not belong together, [`TrainError::NonFinite`] when a term of the loss is not finite (the step is not applied),
-    /// [`TrainError::Io`], [`TrainError::RunExists`], [`TrainError::Resume`] and [`TrainError::Checkpoint`] about the
-    /// folder, and what data, augmentation and device report.
+    /// [`TrainError::NotFinite`] when a weight is not finite, [`TrainError::Interrupted`] when a stop was requested,
+    /// [`TrainError::Io`], [`TrainError::RunExists`], [`TrainError::Occupied`], [`TrainError::InUse`],
+    /// [`TrainError::Resume`] and [`TrainError::Checkpoint`] about the folder, and what data, augmentation and device
+    /// report. The folder is not made before everything else that can fail at the beginning has not failed.
     pub fn run<S: Classify + 'static>(
         &self,
         student: S,
@@ -147,14 +158,18 @@ impl Distiller {
             .with_seed(self.recipe.seed)
             .with_workers(self.workers)
             .init(train_set.clone())?;
-        let folder = match &self.folder {
-            Some(path) => {
-                let identity = self.identity(&student, train_set);
-                Some(RunFolder::open(path, &self.recipe, &identity, self.resume)?)
-            }
-            None => None,
-        };
-        Run::new(self, student, loader, folder)?.complete()
+        if let (Some(path), false) = (&self.folder, self.resume) {
+            RunFolder::check_free(path)?;
+        }
+        let identity = self
+            .folder
+            .is_some()
+            .then(|| self.identity(&student, train_set));
+        let mut run = Run::new(self, student, loader)?;
+        if let (Some(path), Some(identity)) = (&self.folder, identity) {
+            run.open(RunFolder::open(path, &self.recipe, &identity, self.resume)?)?;
+        }
+        run.complete()
     }
 
     fn check<S: Classify>(&self, student: &S, train_set: &ImageSet) -> Result<(), TrainError> {

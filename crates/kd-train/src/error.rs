@@ -61,6 +61,41 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
+    /// The run folder belongs to a run that another process has under way.
+    #[error("{path}: another process is at work on this run; wait for its end")]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder for a new run holds a file of a name that the run would write.
+    #[error("{path}: holds no run, and `{name}`, which a run would replace; give another folder")]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+        /// The file or folder in it.
+        name: &'static str,
+    },
+    /// The run was asked to stop, and did after a step.
+    #[error("stopped as asked, after {steps} of {all} steps")]
+    Interrupted {
+        /// Steps that were applied, those of earlier processes included.
+        steps: usize,
+        /// Steps of the whole run.
+        all: usize,
+        /// The folder with the checkpoint to resume from. `None` for a run without a folder.
+        path: Option<PathBuf>,
+    },
+    /// A parameter or a statistic of the student is not finite, so no checkpoint was written. The
+    /// one before it is still there.
+    #[error("`{tensor}` is not finite after epoch {epoch}, step {step}; no checkpoint was written")]
+    NotFinite {
+        /// The parameter's path in the network.
+        tensor: String,
+        /// The epoch of the last step, from 0.
+        epoch: usize,
+        /// The last step of that epoch, from 0.
+        step: usize,
+    },
     /// A checkpoint is damaged.
     #[error("{path}: damaged checkpoint: {reason}")]
     Checkpoint {

@@ -10,12 +10,15 @@
 //! - [`Diagnosis`]: what a teacher knows and how it passes it on, on one page.
 //! - [`Objective`] and [`Views`]: the loss of one step, for loops of your own.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod checkpoint;
 mod diagnosis;
 mod distiller;
 mod error;
 mod evaluation;
 mod files;
+mod interrupt;
 mod log;
 mod objective;
 mod presenter;
@@ -36,6 +39,8 @@ pub use diagnosis::{
 pub use distiller::{Distiller, Outcome};
 pub use error::TrainError;
 pub use evaluation::{evaluate, logits};
+pub use files::write_atomically;
+pub use interrupt::Interrupt;
 pub use log::{EpochRecord, EpochTiming, ForwardCounts, Line, TestRecord};
 pub use objective::{Loss, LossValues, MixedImages, Objective, Views};
 pub use progress::{Progress, Task};

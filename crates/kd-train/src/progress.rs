@@ -1,5 +1,5 @@
 use std::cell::{Cell, RefCell};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -55,7 +55,7 @@ impl Progress {
     /// A line for the reader, whatever else is drawn; nothing when silent.
     pub fn say(&self, line: &str) {
         if self.resolve() != Self::Silent {
-            eprintln!("{line}");
+            to_stderr(line);
         }
     }
 
@@ -113,22 +113,22 @@ impl Task {
             let rate = self.started.elapsed().as_secs_f64()
                 / done.saturating_sub(self.resumed.get()).max(1) as f64;
             let left = rate * self.length.saturating_sub(done) as f64;
-            eprintln!(
+            to_stderr(&format!(
                 "{}: {done}/{} {} {} about {} left",
                 self.name,
                 self.length,
                 self.unit,
                 self.message.borrow(),
                 duration(left)
-            );
+            ));
         }
     }
 
     /// A line above the bar.
     pub fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None if self.lines => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| to_stderr(line)),
+            None if self.lines => to_stderr(line),
             None => {}
         }
     }
@@ -139,6 +139,11 @@ impl Task {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Writes a line to standard error. A reader that has gone, or a full disk behind it, ends no run.
+fn to_stderr(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Seconds as people write them.

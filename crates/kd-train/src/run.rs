@@ -13,6 +13,7 @@ use crate::objective::{LossValues, Objective};
 use crate::presenter::Presenter;
 use crate::progress::{Progress, Task, duration};
 use crate::run_folder::RunFolder;
+use crate::teacher::not_finite;
 use crate::{Distiller, Outcome, TrainError, report};
 
 /// A run under way.
@@ -32,18 +33,17 @@ pub(crate) struct Run<'a, S> {
 }
 
 impl<'a, S: Classify + 'static> Run<'a, S> {
-    /// At the beginning, or where the folder's checkpoint stands.
+    /// A run at its beginning: everything that can fail is made here, before there is a folder.
     pub(crate) fn new(
         distiller: &'a Distiller,
         student: S,
         loader: Loader,
-        folder: Option<RunFolder>,
     ) -> Result<Self, TrainError> {
         let recipe = &distiller.recipe;
         let mut run = Self {
             distiller,
             loader,
-            folder,
+            folder: None,
             presenter: Presenter::new(recipe, &device_of(&student))?,
             objective: Objective::new(&recipe.views)?,
             optimizer: recipe.optimizer.init(),
@@ -56,13 +56,12 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
             seconds: 0.0,
         };
         run.samples = run.samples()?;
-        run.restore()?;
         Ok(run)
     }
 
     /// What the networks are shown in the first step, for the page.
     fn samples(&self) -> Result<Option<report::Samples>, TrainError> {
-        let (Some(_), Some(batch)) = (&self.folder, self.loader.epoch(0).next()) else {
+        let (Some(_), Some(batch)) = (&self.distiller.folder, self.loader.epoch(0).next()) else {
             return Ok(None);
         };
         let teacher = self.distiller.teacher.as_ref();
@@ -70,10 +69,8 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
         report::Samples::of(&batch, &views)
     }
 
-    fn restore(&mut self) -> Result<(), TrainError> {
-        let Some(folder) = &mut self.folder else {
-            return Ok(());
-        };
+    /// Leaves what there is to leave in this folder, and goes on where its checkpoint stands.
+    pub(crate) fn open(&mut self, mut folder: RunFolder) -> Result<(), TrainError> {
         let checkpoint = folder.checkpoint();
         if let Some((student, optimizer, position)) =
             checkpoint.load(self.student.clone(), self.optimizer.clone())?
@@ -90,6 +87,7 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
                 _ => None,
             })
             .collect();
+        self.folder = Some(folder);
         Ok(())
     }
 
@@ -142,8 +140,12 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
                     values,
                 })?;
             }
-            if due(step, recipe.log.checkpoint_steps) {
+            let stop = self.distiller.interrupt.is_requested();
+            if stop || due(step, recipe.log.checkpoint_steps) {
                 self.save()?;
+            }
+            if stop {
+                return Err(self.interrupted());
             }
         }
 
@@ -179,7 +181,19 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
             folder.log_timing(&timing)?;
         }
         self.save()?;
+        if self.distiller.interrupt.is_requested() && self.position.epoch < recipe.epochs {
+            return Err(self.interrupted());
+        }
         Ok(self)
+    }
+
+    fn interrupted(&self) -> TrainError {
+        let steps = self.loader.batches();
+        TrainError::Interrupted {
+            steps: self.position.epoch * steps + self.position.step,
+            all: self.distiller.recipe.epochs * steps,
+            path: self.distiller.folder.clone(),
+        }
     }
 
     /// One step. A loss that is not finite is refused before it is applied.
@@ -238,7 +252,18 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
         Ok(())
     }
 
+    /// Writes a checkpoint, if there is a folder. Weights that are not finite are refused: a loss may
+    /// be finite where its gradient is not, and every run that goes on from such weights fails.
     fn save(&mut self) -> Result<(), TrainError> {
+        if let Some(tensor) = not_finite(&self.student.valid()) {
+            let steps = self.loader.batches();
+            let last = self.position.epoch * steps + self.position.step - 1;
+            return Err(TrainError::NotFinite {
+                tensor,
+                epoch: last / steps,
+                step: last % steps,
+            });
+        }
         let Some(folder) = &mut self.folder else {
             return Ok(());
         };

@@ -9,7 +9,7 @@
 //! report.html     the page to look at
 //! ```
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -18,11 +18,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::checkpoint::{Checkpoint, Position};
-use crate::files::write_atomically;
+use crate::files::{create_atomically, write_atomically};
 use crate::log::{EpochTiming, Line};
 use crate::recipe::Recipe;
 
-/// What a run is about, beside its recipe.
+const ABOUT: &str = "run.json";
+const RECIPE: &str = "recipe.toml";
+const METRICS: &str = "metrics.jsonl";
+const TIMING: &str = "timing.jsonl";
+const REPORT: &str = "report.html";
+
+/// What a run replaces without asking, so a new one must not find it.
+const OWN: [&str; 7] = [
+    RECIPE,
+    METRICS,
+    TIMING,
+    REPORT,
+    "checkpoint",
+    "checkpoint.old",
+    "checkpoint.tmp",
+];
+
+/// What a run is about, in addition to its recipe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) training_set: String,
@@ -39,32 +56,66 @@ pub(crate) struct RunFolder {
 }
 
 impl RunFolder {
-    /// Begin a run in a folder that holds none; with `resume`, go on with the one it holds, if any.
+    /// Refuses a folder that a new run cannot have: one that holds a run, or anything that the run
+    /// would replace.
+    pub(crate) fn check_free(path: &Path) -> Result<(), TrainError> {
+        if path.join(ABOUT).exists() {
+            return Err(TrainError::RunExists {
+                path: path.to_path_buf(),
+            });
+        }
+        match OWN.iter().find(|name| path.join(name).exists()) {
+            Some(name) => Err(TrainError::Occupied {
+                path: path.to_path_buf(),
+                name,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins a run in a folder that holds none; with `resume`, goes on with the one it holds, if
+    /// any. Until the value is dropped, no other process can have the run.
     pub(crate) fn open(
         path: &Path,
         recipe: &Recipe,
         identity: &Identity,
         resume: bool,
     ) -> Result<Self, TrainError> {
-        fs::create_dir_all(path).map_err(|e| TrainError::io(path, e))?;
-        let about = path.join("run.json");
-        match (about.exists(), resume) {
-            (true, false) => {
+        let about = path.join(ABOUT);
+        let goes_on = resume && about.exists();
+        if !goes_on {
+            Self::check_free(path)?;
+            fs::create_dir_all(path).map_err(|e| TrainError::io(path, e))?;
+            let json =
+                serde_json::to_vec_pretty(identity).map_err(|e| TrainError::io(&about, e))?;
+            // Of two processes that begin here at once, one makes the file.
+            if !create_atomically(&about, &json)? {
                 return Err(TrainError::RunExists {
                     path: path.to_path_buf(),
                 });
             }
-            (true, true) => compare(path, recipe, identity)?,
-            (false, _) => {
-                write_atomically(&path.join("recipe.toml"), recipe.to_toml().as_bytes())?;
-                let json =
-                    serde_json::to_vec_pretty(identity).map_err(|e| TrainError::io(&about, e))?;
-                write_atomically(&about, &json)?;
+        }
+        let metrics = Appender::open(path.join(METRICS))?;
+        match metrics.file.get_ref().try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(TrainError::InUse {
+                    path: path.to_path_buf(),
+                });
             }
+            Err(TryLockError::Error(e)) => return Err(TrainError::io(&metrics.path, e)),
+        }
+        let toml = path.join(RECIPE);
+        // A process that died at its very beginning has left no recipe.
+        if !toml.exists() {
+            write_atomically(&toml, recipe.to_toml().as_bytes())?;
+        }
+        if goes_on {
+            compare(path, recipe, identity)?;
         }
         Ok(Self {
-            metrics: Appender::open(path.join("metrics.jsonl"))?,
-            timing: Appender::open(path.join("timing.jsonl"))?,
+            metrics: metrics.cut_to_whole_lines()?,
+            timing: Appender::open(path.join(TIMING))?.cut_to_whole_lines()?,
             path: path.to_path_buf(),
         })
     }
@@ -98,7 +149,7 @@ impl RunFolder {
     }
 
     pub(crate) fn write_report(&self, html: &str) -> Result<PathBuf, TrainError> {
-        let path = self.path.join("report.html");
+        let path = self.path.join(REPORT);
         write_atomically(&path, html.as_bytes())?;
         Ok(path)
     }
@@ -114,7 +165,7 @@ fn compare(path: &Path, recipe: &Recipe, identity: &Identity) -> Result<(), Trai
             found,
         })
     };
-    let of_run = Recipe::load(&path.join("recipe.toml"))?;
+    let of_run = Recipe::load(&path.join(RECIPE))?;
     if of_run != *recipe {
         let (run, now) = (of_run.to_toml(), recipe.to_toml());
         // The first key that differs says enough.
@@ -122,7 +173,7 @@ fn compare(path: &Path, recipe: &Recipe, identity: &Identity) -> Result<(), Trai
         let (run, now) = pair.unwrap_or(("fewer keys", "more keys"));
         return differs("the recipe", run.to_string(), now.to_string());
     }
-    let about = path.join("run.json");
+    let about = path.join(ABOUT);
     let text = fs::read(&about).map_err(|e| TrainError::io(&about, e))?;
     let of_run: Identity = serde_json::from_slice(&text).map_err(|e| TrainError::io(&about, e))?;
     let none = || "none".to_string();
@@ -163,14 +214,19 @@ impl Appender {
             .append(true)
             .open(&path)
             .map_err(|e| TrainError::io(&path, e))?;
-        let bytes = whole_lines(&path).map_err(|e| TrainError::io(&path, e))?;
-        // A process that was killed can leave a part of a line.
-        file.set_len(bytes).map_err(|e| TrainError::io(&path, e))?;
         Ok(Self {
             path,
             file: BufWriter::new(file),
-            bytes,
+            bytes: 0,
         })
+    }
+
+    /// Cuts off the part of a line that a process left when it was killed.
+    fn cut_to_whole_lines(mut self) -> Result<Self, TrainError> {
+        self.bytes = whole_lines(&self.path).map_err(|e| TrainError::io(&self.path, e))?;
+        let cut = self.file.get_ref().set_len(self.bytes);
+        cut.map_err(|e| TrainError::io(&self.path, e))?;
+        Ok(self)
     }
 
     fn append<T: Serialize>(&mut self, line: &T) -> Result<(), TrainError> {
@@ -206,11 +262,14 @@ impl Appender {
 
     fn lines<T: DeserializeOwned>(&self) -> Result<Vec<T>, TrainError> {
         let file = File::open(&self.path).map_err(|e| TrainError::io(&self.path, e))?;
-        BufReader::new(file)
-            .lines()
-            .map(|line| {
+        let lines = BufReader::new(file).lines().enumerate();
+        lines
+            .map(|(index, line)| {
                 let line = line.map_err(|e| TrainError::io(&self.path, e))?;
-                serde_json::from_str(&line).map_err(|e| TrainError::io(&self.path, e))
+                serde_json::from_str(&line).map_err(|e| TrainError::Checkpoint {
+                    path: self.path.clone(),
+                    reason: format!("line {}: {e}", index + 1),
+                })
             })
             .collect()
     }

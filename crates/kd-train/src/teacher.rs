@@ -48,11 +48,42 @@ impl Teacher {
 
 /// SHA-256 over the path, the shape and the data of every float parameter, batch-norm statistics included.
 pub fn fingerprint<M: Module>(module: &M) -> String {
-    struct Hasher {
-        sha256: Sha256,
+    struct Hasher(Sha256);
+    impl EachFloat for Hasher {
+        fn float<const D: usize>(&mut self, path: &[String], value: Tensor<D>) {
+            let data = value.into_data();
+            self.0.update(path.join("."));
+            self.0.update(format!("{:?}", data.shape()));
+            self.0.update(data.as_bytes());
+        }
+    }
+    hex(&each_float(module, Hasher(Sha256::new())).0.finalize())
+}
+
+/// Returns the path of the first float parameter or statistic that contains NaN or infinity.
+pub(crate) fn not_finite<M: Module>(module: &M) -> Option<String> {
+    struct Found(Option<String>);
+    impl EachFloat for Found {
+        fn float<const D: usize>(&mut self, path: &[String], value: Tensor<D>) {
+            if self.0.is_none() && !value.is_finite().all().into_scalar::<bool>() {
+                self.0 = Some(path.join("."));
+            }
+        }
+    }
+    each_float(module, Found(None)).0
+}
+
+/// What is done with each float parameter or statistic of a module.
+trait EachFloat {
+    fn float<const D: usize>(&mut self, path: &[String], value: Tensor<D>);
+}
+
+fn each_float<M: Module, E: EachFloat>(module: &M, each: E) -> E {
+    struct Visitor<E> {
+        each: E,
         path: Vec<String>,
     }
-    impl ModuleVisitor for Hasher {
+    impl<E: EachFloat> ModuleVisitor for Visitor<E> {
         fn enter_module(&mut self, name: &str, _container_type: &str) {
             self.path.push(name.to_string());
         }
@@ -60,18 +91,13 @@ pub fn fingerprint<M: Module>(module: &M) -> String {
             self.path.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let data = param.val().into_data();
-            self.sha256.update(self.path.join("."));
-            self.sha256.update(format!("{:?}", data.shape()));
-            self.sha256.update(data.as_bytes());
+            self.each.float(&self.path, param.val());
         }
     }
-    let mut hasher = Hasher {
-        sha256: Sha256::new(),
-        path: Vec::new(),
-    };
-    module.visit(&mut hasher);
-    hex(&hasher.sha256.finalize())
+    let path = Vec::new();
+    let mut visitor = Visitor { each, path };
+    module.visit(&mut visitor);
+    visitor.each
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

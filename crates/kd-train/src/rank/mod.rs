@@ -58,6 +58,9 @@ pub struct RankConfig {
     /// File in which each mean is noted as soon as it is complete. A ranking that finds it goes on from there, and ends with the same
     /// numbers as one that was never stopped; with more means it is extended.
     pub journal: Option<PathBuf>,
+    /// Whether a journal that exists is set aside, under a free name beside it, in place of going on
+    /// from it. It is set aside once nothing can refuse the ranking any more. Default: false.
+    pub restart: bool,
 }
 
 impl Default for RankConfig {
@@ -73,6 +76,7 @@ impl Default for RankConfig {
             bootstrap: Bootstrap::default(),
             cross_entropy: false,
             journal: None,
+            restart: false,
         }
     }
 }
@@ -232,6 +236,10 @@ fn rank(
     let (mut journal, mut records) = match &config.journal {
         Some(path) => {
             let source = config.source(teacher, student, set);
+            if config.restart && path.exists() {
+                let aside = record::set_aside(path)?;
+                progress.say(&format!("the means that were there: {}", aside.display()));
+            }
             let (journal, records) = Journal::open(path, &source, per_mean)?;
             (Some(journal), records)
         }

@@ -146,6 +146,25 @@ impl Journal {
     }
 }
 
+/// Renames a journal, which may hold hours, to a free name beside it, which is returned.
+pub(super) fn set_aside(path: &Path) -> Result<PathBuf, TrainError> {
+    let mut number = 1;
+    let aside = loop {
+        let free = path.with_extension(format!("{number}.jsonl"));
+        if !free.exists() {
+            break free;
+        }
+        number += 1;
+    };
+    // Not under the hands of a ranking that writes to it.
+    let file = File::open(path).map_err(|error| TrainError::io(path, error))?;
+    let renamed = file.try_lock().map_err(std::io::Error::from);
+    renamed
+        .and_then(|()| std::fs::rename(path, &aside))
+        .map_err(|error| TrainError::io(path, error))?;
+    Ok(aside)
+}
+
 fn same(path: &Path, now: &Source, then: &Source) -> Result<(), TrainError> {
     let student = |source: &Source| source.student.clone().unwrap_or_else(|| "none".into());
     for (what, expected, found) in [

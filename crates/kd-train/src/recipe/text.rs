@@ -69,6 +69,14 @@ impl Recipe {
                 .split_once('=')
                 .ok_or_else(|| refuse(item, "expected `key=value`".into()))?;
             let (key, value) = (key.trim(), value.trim());
+            if value
+                .parse::<i128>()
+                .is_ok_and(|n| i64::try_from(n).is_err())
+            {
+                let reason =
+                    format!("is {value}, expected an integer of 64 bits, as TOML has them");
+                return Err(refuse(key, reason));
+            }
             let value = format!("x = {value}")
                 .parse::<toml::Table>()
                 .ok()
