@@ -6,11 +6,16 @@
 //! Everything works on log-probabilities after the row maximum has been subtracted, so logits of magnitude 1e4 (and more) give
 //! finite values and finite gradients: a probability may underflow to 0, its logarithm stays finite, and `0 * log 0` counts as 0.
 //!
+//! Logits of half precision, f16 or bf16, are computed in f32, which is then the type of the
+//! result.
+//!
 //! # Panics
 //!
 //! As in Burn itself, shapes that do not fit panic. So does a temperature that is not positive and finite.
 
-use burn::tensor::{Int, Tensor, activation};
+use burn::nn::Linear;
+use burn::tensor::{DType, Int, Tensor, activation};
+use kd_nn::custom::on_cpu;
 
 /// `log softmax(z / tau)` over the classes: `[batch, classes]` -> `[batch, classes]`.
 pub fn log_softmax(logits: Tensor<2>, temperature: f32) -> Tensor<2> {
@@ -42,6 +47,7 @@ pub fn entropy(logits: Tensor<2>, temperature: f32) -> Tensor<1> {
 /// - output: `[batch]`
 pub fn kl(teacher_logits: Tensor<2>, student_logits: Tensor<2>, temperature: f32) -> Tensor<1> {
     assert_same_shape("teacher logits", &teacher_logits, &student_logits);
+    let student_logits = widen(student_logits);
     let log_t = log_softmax(constant_like(teacher_logits, &student_logits), temperature);
     kl_log(log_t, log_softmax(student_logits, temperature))
 }
@@ -54,6 +60,7 @@ pub fn kl(teacher_logits: Tensor<2>, student_logits: Tensor<2>, temperature: f32
 /// - `log_p`, `log_q`: `[batch, classes]`, finite
 /// - output: `[batch]`
 pub fn kl_log(log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<1> {
+    let (log_p, log_q) = (widen(log_p), widen(log_q));
     sum_classes(log_p.clone().exp() * (log_p - log_q))
 }
 
@@ -67,8 +74,9 @@ pub fn kl_log(log_p: Tensor<2>, log_q: Tensor<2>) -> Tensor<1> {
 ///
 /// # Panics
 ///
-/// On a label outside `0..classes` with the CPU backend `flex`. Other backends may read a wrong value instead: labels are to
-/// be checked where they enter the program.
+/// If a label on the CPU is outside `0..classes`, as all functions and losses that take labels do.
+/// Labels that lie on another device are not read, because that would wait for all that it still
+/// computes: check them where they enter the program.
 pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     let labels = labels_like(labels, &logits);
     let log_p = log_softmax(logits, 1.0);
@@ -88,6 +96,7 @@ pub fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
 /// - output: `[batch]`
 pub fn soft_cross_entropy(target_probs: Tensor<2>, logits: Tensor<2>) -> Tensor<1> {
     assert_same_shape("target probabilities", &target_probs, &logits);
+    let logits = widen(logits);
     let target = constant_like(target_probs, &logits);
     sum_classes(target * log_softmax(logits, 1.0)).neg()
 }
@@ -105,15 +114,19 @@ pub fn soft_cross_entropy(target_probs: Tensor<2>, logits: Tensor<2>) -> Tensor<
 /// - output: `[batch]`
 pub fn kl_probs(p: Tensor<2>, log_q: Tensor<2>) -> Tensor<1> {
     assert_same_shape("probabilities", &p, &log_q);
+    let log_q = widen(log_q);
     let p = constant_like(p, &log_q);
     let absent = p.clone().equal_elem(0.0);
     let log_p = p.clone().mask_fill(absent.clone(), 1.0).log();
-    // Filled before the product: 0 * inf would be NaN, also in the gradient.
+    // Filled before the product: 0 * inf would be NaN, also in the gradient. What is NaN already
+    // stays.
+    let absent = absent.bool_and(log_q.clone().is_nan().bool_not());
     let log_ratio = (log_p - log_q).mask_fill(absent, 0.0);
     sum_classes(p * log_ratio)
 }
 
-/// `x` as a constant beside `like`: without autodiff history, on the compute device of `like`.
+/// `x` as a constant beside `like`: without autodiff history, on the compute device of `like`, in
+/// the number type of `like`.
 ///
 /// This is the one place where a target enters a loss. A target may have been computed without autodiff (a frozen teacher), with
 /// it (a peer network), or with another gradient-checkpointing strategy than the student's, which Burn refuses to
@@ -122,6 +135,25 @@ pub fn kl_probs(p: Tensor<2>, log_q: Tensor<2>) -> Tensor<1> {
 pub fn constant_like<const D: usize>(x: Tensor<D>, like: &Tensor<D>) -> Tensor<D> {
     x.without_autodiff()
         .to_device(&like.device().without_autodiff())
+        .cast(like.dtype())
+}
+
+/// `x` in the number type in which losses compute: half precision, f16 or bf16, as f32, all others
+/// as they are.
+///
+/// Squares and exponentials of ordinary numbers leave the range of f16, and their sums the
+/// precision of both.
+pub(crate) fn widen<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => x.cast(DType::F32),
+        _ => x,
+    }
+}
+
+/// What a linear layer makes of `x`: computed in the number type of its weights, given in that of
+/// the losses.
+pub(crate) fn project<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+    widen(layer.forward(x.cast(layer.weight.dtype())))
 }
 
 /// A constant where layers with a graph can take it: in the autodiff context of `like`, whatever that is, without history.
@@ -136,25 +168,38 @@ pub(crate) fn track_like<const D: usize, const E: usize>(
     }
 }
 
-/// Labels as a constant beside `logits`, one for each row: `[batch]`.
+/// Labels as a constant beside `logits`, one for each row: `[batch]`. Refuses those on the CPU that
+/// name no class.
 pub(crate) fn labels_like(labels: Tensor<1, Int>, logits: &Tensor<2>) -> Tensor<1, Int> {
-    let ([batch, _], [count]) = (logits.dims(), labels.dims());
+    let ([batch, classes], [count]) = (logits.dims(), labels.dims());
     assert_eq!(batch, count, "{count} labels for {batch} rows of logits");
-    labels
-        .without_autodiff()
-        .to_device(&logits.device().without_autodiff())
+    if on_cpu(&labels.device()) {
+        for label in labels.to_data().iter::<i64>() {
+            let names_a_class = usize::try_from(label).is_ok_and(|label| label < classes);
+            assert!(
+                names_a_class,
+                "label {label} is outside of the {classes} classes"
+            );
+        }
+    }
+    let device = logits.device().without_autodiff();
+    let number = device.settings().int_dtype;
+    labels.without_autodiff().to_device(&device).cast(number)
 }
 
-/// 1 at the label of each row, else 0, as a constant beside `logits`: `[batch, classes]`.
+/// 1 at the label of each row, otherwise 0, as a constant beside `logits`: `[batch, classes]`.
+///
+/// A row whose label names no class, which a device that is not read can have, is NaN: the loss
+/// shows it.
 pub(crate) fn one_hot(labels: Tensor<1, Int>, logits: &Tensor<2>) -> Tensor<2> {
-    let [batch, classes] = logits.dims();
+    let [_, classes] = logits.dims();
     let labels = labels_like(labels, logits);
-    Tensor::<1, Int>::arange(0..classes as i64, &labels.device())
+    let hot = Tensor::<1, Int>::arange(0..classes as i64, &labels.device())
         .unsqueeze::<2>()
-        .expand([batch, classes])
-        .equal(labels.unsqueeze_dim::<2>(1).expand([batch, classes]))
+        .equal(labels.unsqueeze_dim::<2>(1))
         .float()
-        .cast(logits.dtype())
+        .cast(logits.dtype());
+    hot.clone() / hot.sum_dim(1)
 }
 
 pub(crate) fn soften(logits: Tensor<2>, temperature: f32) -> Tensor<2> {
@@ -163,7 +208,7 @@ pub(crate) fn soften(logits: Tensor<2>, temperature: f32) -> Tensor<2> {
         "temperature = {temperature}: must be positive and finite"
     );
     // Not `div_scalar`, whose backward pass rounds 1 / tau to f32 whatever the tensor's precision.
-    logits.mul_scalar(1.0 / f64::from(temperature))
+    widen(logits).mul_scalar(1.0 / f64::from(temperature))
 }
 
 pub(crate) fn sum_classes(terms: Tensor<2>) -> Tensor<1> {

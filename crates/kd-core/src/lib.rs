@@ -18,6 +18,15 @@
 //! **Gradients.** Whatever a loss takes as its *target* (teacher logits, maps, embeddings, probabilities, labels) is a constant: it receives
 //! no gradient and may come from a device with or without autodiff. See [`divergence::constant_like`].
 //!
+//! **Number types.** f16 and bf16 are computed in f32, and a loss of them is an f32; the student's
+//! gradient has the student's type. The target is cast as it is moved, so a student and a teacher of
+//! different types go together. Layers of a loss compute in the type of their weights. What is not a
+//! number in either argument is not a number in the loss.
+//!
+//! **Labels** are numbers in `0..classes`. On the CPU one that is not panics; labels on another device
+//! are not read, since that would wait for the device. Check them where they enter the program, as
+//! kd-data does.
+//!
 //! **Speed.** With the feature `flex`, f32 maps and embeddings on the CPU are read by kernels, forward and backward, in whichever order they
 //! lie in memory.
 //!

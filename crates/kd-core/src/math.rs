@@ -1,10 +1,27 @@
 //! Small functions that several losses share, finite with finite gradients where the textbook formula is 0/0.
 
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, DType, Tensor};
 use kd_nn::custom::{Dense, matmul, with_backward};
 
 /// Squares of norms below this count as zero: the square of the 1e-12 that `torch.nn.functional.normalize` divides by at least.
 const ZERO: f64 = 1e-24;
+
+/// The least squared distance, as in the public code of what is compared by distances.
+pub(crate) const LEAST: f64 = 1e-12;
+
+/// How many units in the last place two numbers may be apart that are the same but for the order of
+/// summation.
+const UNITS: f64 = 16.0;
+
+/// Whether what is left of numbers, by the sum of squares, is nothing but their rounding. Of NaN it
+/// is not.
+pub(crate) fn is_rounding<const D: usize>(rest: Tensor<D>, numbers: Tensor<D>) -> Tensor<D, Bool> {
+    let unit = match numbers.dtype() {
+        DType::F64 => f64::EPSILON,
+        _ => f64::from(f32::EPSILON),
+    };
+    rest.lower_equal(numbers.mul_scalar((UNITS * unit).powi(2)))
+}
 
 /// Embeddings of the same images.
 pub(crate) fn assert_same_batch(student: &Tensor<2>, teacher: &Tensor<2>) {
@@ -53,13 +70,15 @@ pub(crate) fn gram(x: Tensor<2>) -> Tensor<2> {
 
 /// `||x_i - x_j||^2`, at least 1e-12 and 0 on the diagonal: `[batch, features]` -> `[batch, batch]`.
 ///
-/// The rows are centred first, which changes no distance and keeps `|x_i|^2 + |x_j|^2 - 2 x_i x_j` from cancelling.
+/// Rows that are equal up to rounding are 1e-12 apart, without gradient. The rows are centred
+/// first, which changes no distance and keeps `|x_i|^2 + |x_j|^2 - 2 x_i x_j` from cancelling.
 pub(crate) fn squared_distances(x: Tensor<2>) -> Tensor<2> {
     let from_plain = |x: Tensor<2>| {
         let centred = x.clone() - x.mean_dim(0);
         let squares = centred.clone().square().sum_dim(1);
         squares.clone() + squares.transpose() - gram(centred).mul_scalar(2.0)
     };
+    let sizes = sizes(&x);
     let squared = if Dense::of(&x).is_some() {
         let own = x.clone().without_autodiff();
         with_backward(x, from_plain(own.clone()), move |gradient| {
@@ -72,7 +91,18 @@ pub(crate) fn squared_distances(x: Tensor<2>) -> Tensor<2> {
         from_plain(x)
     };
     let diagonal = diagonal(squared.dims()[0], &squared);
-    squared.clamp_min(1e-12).mask_fill(diagonal, 0.0)
+    let close = squared
+        .clone()
+        .lower_elem(LEAST)
+        .bool_or(is_rounding(squared.clone().without_autodiff(), sizes));
+    squared.mask_fill(close, LEAST).mask_fill(diagonal, 0.0)
+}
+
+/// `|x_i|^2 + |x_j|^2` as a constant, to which a squared distance is compared: `[batch, features]`
+/// -> `[batch, batch]`.
+pub(crate) fn sizes(x: &Tensor<2>) -> Tensor<2> {
+    let squares = x.clone().without_autodiff().square().sum_dim(1);
+    squares.clone() + squares.transpose()
 }
 
 /// The diagonal of a square matrix on the device of `like`.

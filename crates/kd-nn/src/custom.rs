@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 /// The numbers of a tensor of f32 on the CPU where they are, without a copy.
 ///
@@ -48,6 +48,20 @@ impl Deref for Dense {
         return self.numbers.numbers();
         #[cfg(not(feature = "flex"))]
         match self.numbers {}
+    }
+}
+
+/// Whether a device, with or without autodiff, is Burn's `flex` backend, on which a tensor is read
+/// without waiting for anything.
+///
+/// Always `false` without the feature `flex`.
+pub fn on_cpu(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    return crate::flex::is_flex(&device.clone().without_autodiff());
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = device;
+        false
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contrast::{exponential, largest, soft_plus, soft_plus_of};
 use super::{Negatives, kernel};
-use crate::divergence::{constant_like, track_like};
+use crate::divergence::{constant_like, project, track_like, widen};
 use crate::error::{CoreError, check_count, check_fraction, check_indices};
 use crate::math::{assert_same_batch, normalize};
 
@@ -91,14 +91,14 @@ impl CrdLossConfig {
                 })
                 .collect();
             let data = TensorData::new(values, [samples, features]);
-            Param::initialized(ParamId::new(), Tensor::from_data(data, &device))
+            Param::initialized(ParamId::new(), widen(Tensor::from_data(data, &device)))
         };
         Ok(CrdLoss {
             embed_s: layers.embed_s,
             embed_t: layers.embed_t,
             bank_s: bank(0),
             bank_t: bank(1),
-            normalizers: Param::initialized(ParamId::new(), Tensor::zeros([2], &device)),
+            normalizers: Param::initialized(ParamId::new(), widen(Tensor::zeros([2], &device))),
             temperature: self.temperature,
             momentum: check_fraction("momentum", self.momentum)?,
             contrast: self.contrast,
@@ -220,8 +220,8 @@ impl CrdLoss {
             indices.len()
         );
         let teacher = track_like(constant_like(teacher, &student), &student);
-        let student = normalize(self.embed_s.forward(student), 1);
-        let teacher = normalize(self.embed_t.forward(teacher), 1);
+        let student = normalize(project(&self.embed_s, student), 1);
+        let teacher = normalize(project(&self.embed_t, teacher), 1);
 
         let (bank_s, bank_t) = (
             self.bank_s.val().without_autodiff(),

@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::divergence::constant_like;
+use crate::divergence::{constant_like, widen};
 use crate::error::{CoreError, check_weight};
 use crate::features::kernels::{Boundary, mean_pointwise};
 use crate::features::maps::pair;
@@ -71,6 +71,7 @@ impl AbLoss {
     /// - output: `[batch]`
     pub fn forward_no_reduction(&self, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
         let [_, channels, height, width] = student.dims();
+        let student = widen(student);
         let teacher = constant_like(teacher, &student);
         assert_eq!(
             student.dims(),
@@ -93,15 +94,17 @@ impl AbLoss {
         let (student, teacher) = (student.into_tensor(), teacher.into_tensor());
         // With sign +1 where the teacher is active and -1 where not, what lacks is max(0, margin - sign s).
         let sign = teacher
+            .clone()
             .greater_elem(0.0)
             .float()
             .cast(student.dtype())
             .mul_scalar(2.0)
             .sub_scalar(1.0);
-        let lacking = (student * sign)
+        let unknown = teacher.clone().is_nan();
+        let lacking = (student * sign.mask_where(unknown, teacher))
             .neg()
-            .add_scalar(self.margin)
-            .clamp_min(0.0);
-        mean_per_sample(lacking.square())
+            .add_scalar(self.margin);
+        let enough = lacking.clone().lower_elem(0.0);
+        mean_per_sample(lacking.mask_fill(enough, 0.0).square())
     }
 }

@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::divergence::constant_like;
+use crate::divergence::{constant_like, widen};
 use crate::error::{CoreError, check_positive};
 use crate::features::maps::{energy, match_sizes, mean_channels};
 use crate::math::{norm, normalize};
@@ -70,6 +70,7 @@ impl AtLoss {
     /// - `teacher`: `[batch, channels_t, height_t, width_t]`
     /// - output: `[batch]`
     pub fn forward_no_reduction(&self, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
+        let student = widen(student);
         let teacher = constant_like(teacher, &student);
         let (student, teacher) = match_sizes(student, teacher);
         let difference = self.attention(student) - self.attention(teacher);
@@ -81,6 +82,7 @@ impl AtLoss {
 
     /// The attention map of `[batch, channels, height, width]`, of norm 1: `[batch, height * width]`.
     pub fn attention(&self, map: Tensor<4>) -> Tensor<2> {
+        let map = widen(map);
         let energy = if self.power == 2.0 {
             energy(map)
         } else {

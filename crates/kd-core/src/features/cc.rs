@@ -4,7 +4,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::divergence::{constant_like, track_like};
+use crate::divergence::{constant_like, project, track_like};
 use crate::error::{CoreError, check_count, check_positive};
 use crate::math::{assert_same_batch, gram, mean_square, normalize};
 
@@ -98,8 +98,8 @@ impl CcLoss {
         assert_same_batch(&student, &teacher);
         // On the device of the student, where the layers are, and with a graph: the teacher's layer learns.
         let teacher = track_like(constant_like(teacher, &student), &student);
-        let of_student = self.embed_s.forward(student);
-        let of_teacher = self.embed_t.forward(teacher);
+        let of_student = project(&self.embed_s, student);
+        let of_teacher = project(&self.embed_t, teacher);
         match self.kernel {
             CcKernel::Consecutive => {
                 let difference = (of_student - of_teacher).abs();

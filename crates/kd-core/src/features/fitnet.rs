@@ -5,7 +5,7 @@ use burn::nn::conv::{ConvTranspose2d, ConvTranspose2dConfig};
 use burn::tensor::{Device, Tensor, activation};
 use kd_nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Fused};
 
-use crate::divergence::constant_like;
+use crate::divergence::{constant_like, widen};
 use crate::error::CoreError;
 use crate::features::maps::mean_squared_difference;
 
@@ -114,14 +114,17 @@ impl HintConfig {
 }
 
 impl Hint {
-    /// `[batch, channels_s, height_s, width_s]` -> `[batch, channels_t, height_t, width_t]`.
+    /// `[batch, channels_s, height_s, width_s]` -> `[batch, channels_t, height_t, width_t]`, in the
+    /// number type of the weights.
     pub fn forward(&self, map: Tensor<4>) -> Tensor<4> {
         match &self.conv {
             HintConv::Conv(conv) => {
+                let map = map.cast(conv.weight.dtype());
                 let layers = Fused::new().conv(conv).norm(&self.norm);
                 if self.relu { layers.relu() } else { layers }.forward(map)
             }
             HintConv::Transposed(conv) => {
+                let map = map.cast(conv.weight.dtype());
                 let map = self.norm.forward(conv.forward(map));
                 if self.relu {
                     activation::relu(map)
@@ -191,7 +194,8 @@ impl FitNetLoss {
     /// - `teacher`: `[batch, channels_t, height_t, width_t]`, as configured
     /// - output: `[batch]`
     pub fn forward_no_reduction(&self, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
+        let student = widen(self.hint.forward(student));
         let teacher = constant_like(teacher, &student);
-        mean_squared_difference(self.hint.forward(student), teacher)
+        mean_squared_difference(student, teacher)
     }
 }

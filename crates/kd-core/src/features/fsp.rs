@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use crate::divergence::constant_like;
+use crate::divergence::{constant_like, widen};
 use crate::features::maps::{Maps, pool};
 use crate::math::mean_per_sample;
 
@@ -33,6 +33,7 @@ impl FspLoss {
         student: [Tensor<4>; 2],
         teacher: [Tensor<4>; 2],
     ) -> Tensor<1> {
+        let student = student.map(widen);
         let teacher = teacher.map(|map| constant_like(map, &student[0]));
         let (of_student, of_teacher) = (flow(student), flow(teacher));
         assert_eq!(

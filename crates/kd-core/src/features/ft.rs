@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, activation};
 use kd_nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Fused};
 use serde::{Deserialize, Serialize};
 
-use crate::divergence::constant_like;
+use crate::divergence::{constant_like, widen};
 use crate::error::{CoreError, check_count, check_positive};
 use crate::features::kernels;
 use crate::features::maps::{energy, match_sizes, pair};
@@ -66,6 +66,7 @@ impl FtLoss {
     /// - `student`, `teacher`: factors, `[batch, channels, height, width]`; where sizes differ, the larger is averaged to the smaller
     /// - output: `[batch]`
     pub fn forward_no_reduction(&self, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
+        let student = widen(student);
         let teacher = constant_like(teacher, &student);
         let (student, teacher) = match_sizes(student, teacher);
         let (student, teacher) = match self.factor {
@@ -149,9 +150,9 @@ impl ParaphraserConfig {
 impl Paraphraser {
     /// The factor of a map: `[batch, channels, height, width]` -> `[batch, factor channels, height, width]`.
     pub fn forward(&self, map: Tensor<4>) -> Tensor<4> {
-        self.encoder
-            .iter()
-            .fold(map, |x, conv| leaky_relu(conv.forward(x)))
+        self.encoder.iter().fold(map, |x, conv| {
+            leaky_relu(conv.forward(x.cast(conv.weight.dtype())))
+        })
     }
 
     /// The map of a factor: `[batch, factor channels, height, width]` -> `[batch, channels, height, width]`.
@@ -163,7 +164,9 @@ impl Paraphraser {
 
     /// What the paraphraser is trained on: the mean squared difference between a map and its reconstruction, `[1]`.
     pub fn reconstruction_loss(&self, map: Tensor<4>) -> Tensor<1> {
-        mean_square(self.reconstruct(self.forward(map.clone())) - map)
+        let found = widen(self.reconstruct(self.forward(map.clone())));
+        let map = map.cast(found.dtype());
+        mean_square(found - map)
     }
 }
 
@@ -226,6 +229,7 @@ impl Translator {
             .iter()
             .zip(&self.norms)
             .fold(map, |x, (conv, norm)| {
+                let x = x.cast(conv.weight.dtype());
                 leaky_relu(Fused::new().conv(conv).norm(norm).forward(x))
             })
     }

@@ -1,10 +1,10 @@
 use burn::config::Config;
 use burn::tensor::Tensor;
 
-use crate::divergence::{assert_same_shape, constant_like};
+use crate::divergence::{assert_same_shape, constant_like, widen};
 use crate::error::{CoreError, check_weight};
 use crate::features::maps::{Maps, pool};
-use crate::math::{assert_same_batch, mean_square, squared_distances};
+use crate::math::{LEAST, assert_same_batch, mean_square, squared_distances};
 
 /// Configuration of [`IrgLoss`].
 #[derive(Config, Debug, PartialEq)]
@@ -89,6 +89,12 @@ impl IrgLoss {
 
     /// The parts apart.
     pub fn terms(&self, student: Graph, teacher: Graph) -> IrgTerms {
+        let student = Graph {
+            lower: widen(student.lower),
+            upper: widen(student.upper),
+            embedding: widen(student.embedding),
+            logits: widen(student.logits),
+        };
         let teacher = Graph {
             lower: constant_like(teacher.lower, &student.lower),
             upper: constant_like(teacher.upper, &student.upper),
@@ -145,7 +151,8 @@ fn movement(lower: Tensor<4>, upper: Tensor<4>) -> Tensor<2> {
         .flat()
         .square()
         .sum_dim(1);
-    by_the_largest(squared.clamp_min(1e-12))
+    let least = squared.clone().lower_elem(LEAST);
+    by_the_largest(squared.mask_fill(least, LEAST))
 }
 
 /// Divided by the largest element; zeros stay.

@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use crate::divergence::constant_like;
+use crate::divergence::{constant_like, widen};
 use crate::features::maps::{Maps, match_sizes};
 use crate::math::{inverse_root, mean_per_sample};
 
@@ -31,6 +31,7 @@ impl NstLoss {
     /// - `teacher`: `[batch, channels_t, height_t, width_t]`
     /// - output: `[batch]`
     pub fn forward_no_reduction(&self, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
+        let student = widen(student);
         let teacher = constant_like(teacher, &student);
         let (student, teacher) = match_sizes(student, teacher);
         let (student, teacher) = (Maps::new(student), Maps::new(teacher));

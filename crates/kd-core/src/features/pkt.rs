@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use crate::divergence::constant_like;
+use crate::divergence::{constant_like, widen};
 use crate::math::{assert_same_batch, gram, norm};
 
 const EPSILON: f64 = 1e-7;
@@ -24,6 +24,7 @@ impl PktLoss {
     /// - output: `[1]`
     pub fn forward(&self, student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
         assert_same_batch(&student, &teacher);
+        let student = widen(student);
         let teacher = constant_like(teacher, &student);
         let (of_student, of_teacher) = (neighbours(student), neighbours(teacher));
         let log_ratio =

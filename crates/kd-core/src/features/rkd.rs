@@ -1,10 +1,12 @@
 use burn::config::Config;
 use burn::tensor::Tensor;
 
-use crate::divergence::constant_like;
+use crate::divergence::{constant_like, widen};
 use crate::error::{CoreError, check_weight};
 use crate::features::kernels::own_products;
-use crate::math::{assert_same_batch, normalize, smooth_l1, squared_distances};
+use crate::math::{
+    assert_same_batch, inverse_root, is_rounding, sizes, smooth_l1, squared_distances,
+};
 
 /// Configuration of [`RkdLoss`].
 #[derive(Config, Debug, PartialEq)]
@@ -74,6 +76,7 @@ impl RkdLoss {
     /// The two parts apart; shapes as in [`forward`](Self::forward).
     pub fn terms(&self, student: Tensor<2>, teacher: Tensor<2>) -> RkdTerms {
         assert_same_batch(&student, &teacher);
+        let student = widen(student);
         let teacher = constant_like(teacher, &student);
         let distance = smooth_l1(distances(student.clone()) - distances(teacher.clone())).mean();
         let angle = (self.angle > 0.0).then(|| smooth_l1(angles(student) - angles(teacher)).mean());
@@ -95,10 +98,14 @@ fn distances(x: Tensor<2>) -> Tensor<2> {
     distances / mean.mask_fill(none, 1.0)
 }
 
-/// Cosines of the angles at each sample: `[batch, batch, batch]`.
+/// Cosines of the angles at each sample: `[batch, batch, batch]`. Between samples that are equal up
+/// to rounding there is no direction.
 fn angles(x: Tensor<2>) -> Tensor<3> {
     let from = x.clone().unsqueeze_dim::<3>(1);
-    let to = x.unsqueeze_dim::<3>(0);
-    let directions = normalize(to - from, 2);
-    own_products(directions, false)
+    let sizes = sizes(&x).unsqueeze_dim::<3>(2);
+    let differences = x.unsqueeze_dim::<3>(0) - from;
+    let squares = differences.clone().square().sum_dim(2);
+    let none = is_rounding(squares.clone().without_autodiff(), sizes);
+    let inverse = inverse_root(squares).mask_fill(none, 0.0);
+    own_products(differences * inverse, false)
 }

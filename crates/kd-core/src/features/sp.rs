@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::divergence::constant_like;
+use crate::divergence::{constant_like, widen};
 use crate::features::kernels::gram;
 use crate::features::maps::Maps;
 use crate::math::{inverse_root, normalize};
@@ -51,6 +51,7 @@ impl SpLoss {
     /// - `teacher`: `[batch, channels_t, height_t, width_t]`
     /// - output: `[1]`
     pub fn forward(&self, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
+        let student = widen(student);
         let teacher = constant_like(teacher, &student);
         let (of_student, of_teacher) = (self.similarities(student), self.similarities(teacher));
         assert_eq!(
@@ -63,7 +64,7 @@ impl SpLoss {
 
     /// The normalised similarities of a batch of maps: `[batch, batch]`.
     pub fn similarities(&self, map: Tensor<4>) -> Tensor<2> {
-        let similarities = gram(Maps::new(map).flat());
+        let similarities = gram(Maps::new(widen(map)).flat());
         match self.norm {
             SpNorm::Rows => normalize(similarities, 1),
             SpNorm::Whole => {

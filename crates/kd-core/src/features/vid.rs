@@ -3,7 +3,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, activation};
 use kd_nn::{Conv2d, Conv2dConfig, Fused};
 
-use crate::divergence::constant_like;
+use crate::divergence::{constant_like, widen};
 use crate::error::{CoreError, check_count, check_positive};
 use crate::features::kernels::mean_squares_per_channel;
 use crate::features::maps::{match_sizes, pair};
@@ -101,14 +101,16 @@ impl VidLoss {
     /// - `teacher`: `[batch, teacher_channels, height_t, width_t]`
     /// - output: `[batch]`
     pub fn forward_no_reduction(&self, student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
+        let student = widen(student);
         let teacher = constant_like(teacher, &student);
         let (student, teacher) = match_sizes(student, teacher);
-        let mean = self.regress(student);
+        let mean = widen(self.regress(student));
+        let teacher = teacher.cast(mean.dtype());
         let squares = mean_squares_per_channel(&mean, &teacher).unwrap_or_else(|| {
             let (mean, teacher) = pair(mean, teacher);
             mean.minus(teacher).map(|x| x.square()).mean_pixels()
         });
-        let variance = self.variance().unsqueeze::<2>();
+        let variance = widen(self.variance()).unsqueeze::<2>();
         let likelihood = squares / variance.clone() + variance.log();
         likelihood.mean_dim(1).squeeze_dim(1).mul_scalar(0.5)
     }
@@ -126,6 +128,6 @@ impl VidLoss {
             }
             layers = layers.conv(conv);
         }
-        layers.forward(map)
+        layers.forward(map.cast(self.log_scale.dtype()))
     }
 }

@@ -1,9 +1,9 @@
 use burn::config::Config;
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, Tensor};
 
-use crate::divergence::{assert_same_shape, constant_like, softmax};
+use crate::divergence::{assert_same_shape, constant_like, softmax, widen};
 use crate::error::{CoreError, check_temperature, check_weight};
-use crate::math::norm;
+use crate::math::{is_rounding, norm};
 
 /// Configuration of [`DistLoss`].
 #[derive(Config, Debug, PartialEq)]
@@ -38,9 +38,10 @@ impl DistLossConfig {
 /// `tau^2 (beta mean_i (1 - r(p_s[i, :], p_t[i, :])) + gamma mean_c (1 - r(p_s[:, c], p_t[:, c])))`.
 ///
 /// `r` is Pearson's correlation: the student is to order and space the probabilities as the teacher does, not to equal them. From
-/// Huang et al., "Knowledge Distillation from A Stronger Teacher" (NeurIPS 2022), Eq. 9-11. Where a row or column of the
-/// student does not vary (a batch of one image, a network that says the same of all), `r` is 0 without gradient. As in the reference
-/// code, 1e-8 is added to the product of the norms.
+/// Huang et al., "Knowledge Distillation from A Stronger Teacher" (NeurIPS 2022), Eq. 9-11. Where a
+/// row or column of either does not vary by more than rounding (a batch of one image, a network
+/// that says the same of all), `r` is 0 without gradient. As in the reference code, 1e-8 is added
+/// to the product of the norms.
 ///
 /// Made by [`DistLossConfig`]. The teacher's logits are a constant; see [`constant_like`]. The second part is a function of the
 /// batch, so there is no value per sample.
@@ -58,6 +59,7 @@ impl DistLoss {
     /// - output: `[1]`
     pub fn forward(&self, student_logits: Tensor<2>, teacher_logits: Tensor<2>) -> Tensor<1> {
         assert_same_shape("teacher logits", &teacher_logits, &student_logits);
+        let student_logits = widen(student_logits);
         let teacher = softmax(
             constant_like(teacher_logits, &student_logits),
             self.temperature,
@@ -78,10 +80,22 @@ impl DistLoss {
 
 /// Correlation along `dim`, which becomes 1.
 fn pearson(a: Tensor<2>, b: Tensor<2>, dim: usize) -> Tensor<2> {
-    let centre = |x: Tensor<2>| x.clone() - x.mean_dim(dim);
-    let (a, b) = (centre(a), centre(b));
+    let constant = is_constant(&a, dim).bool_or(is_constant(&b, dim));
+    let (a, b) = (centre(a, dim), centre(b, dim));
     let (norm_a, norm_b) = (norm(a.clone(), dim), norm(b.clone(), dim));
-    let constant = norm_a.clone().equal_elem(0.0);
+    let constant = constant.bool_or(norm_a.clone().equal_elem(0.0));
     let norms = (norm_a * norm_b).add_scalar(1e-8);
     ((a * b).sum_dim(dim) / norms).mask_fill(constant, 0.0)
+}
+
+fn centre(x: Tensor<2>, dim: usize) -> Tensor<2> {
+    x.clone() - x.mean_dim(dim)
+}
+
+/// Whether the numbers along `dim`, which becomes 1, are the same up to rounding.
+fn is_constant(x: &Tensor<2>, dim: usize) -> Tensor<2, Bool> {
+    let x = x.clone().without_autodiff();
+    // Twice: the mean of equal numbers is rounded, and leaves all of them the same rest.
+    let rest = centre(centre(x.clone(), dim), dim);
+    is_rounding(rest.square().sum_dim(dim), x.square().sum_dim(dim))
 }

@@ -1,7 +1,7 @@
 use burn::config::Config;
 use burn::tensor::{Int, Tensor};
 
-use crate::divergence::{assert_same_shape, constant_like, kl, labels_like, soften};
+use crate::divergence::{assert_same_shape, constant_like, kl, labels_like, soften, widen};
 use crate::error::{CoreError, check_temperature, check_weight};
 
 /// Configuration of [`DkdLoss`]. The defaults are the published ones for most CIFAR-100 pairs; `beta` is to be tuned per teacher
@@ -97,20 +97,18 @@ impl DkdLoss {
         labels: Tensor<1, Int>,
     ) -> DkdTerms {
         assert_same_shape("teacher logits", &teacher_logits, &student_logits);
-        let [batch, classes] = student_logits.dims();
+        let [_, classes] = student_logits.dims();
         assert!(classes > 1, "{classes} classes: two are needed");
+        let student_logits = widen(student_logits);
         let teacher = soften(
             constant_like(teacher_logits, &student_logits),
             self.temperature,
         );
         let labels = labels_like(labels, &student_logits).unsqueeze_dim::<2>(1);
         // The other classes of a sample, in order: c below the label, c + 1 from it on.
-        let below = Tensor::<1, Int>::arange(0..classes as i64 - 1, &labels.device())
-            .unsqueeze::<2>()
-            .expand([batch, classes - 1]);
-        let skip = below
-            .clone()
-            .greater_equal(labels.clone().expand([batch, classes - 1]));
+        let below =
+            Tensor::<1, Int>::arange(0..classes as i64 - 1, &labels.device()).unsqueeze::<2>();
+        let skip = below.clone().greater_equal(labels.clone());
         let others = below + skip.int();
 
         let student = soften(student_logits, self.temperature);

@@ -1,7 +1,7 @@
 use burn::config::Config;
 use burn::tensor::Tensor;
 
-use crate::divergence::{assert_same_shape, constant_like, log_softmax, sum_classes};
+use crate::divergence::{assert_same_shape, constant_like, log_softmax, sum_classes, widen};
 use crate::error::{CoreError, check_temperature};
 
 /// Configuration of [`JsLoss`].
@@ -60,6 +60,7 @@ impl JsLoss {
         teacher_logits: Tensor<2>,
     ) -> Tensor<1> {
         assert_same_shape("teacher logits", &teacher_logits, &student_logits);
+        let student_logits = widen(student_logits);
         let log_t = log_softmax(
             constant_like(teacher_logits, &student_logits),
             self.temperature,

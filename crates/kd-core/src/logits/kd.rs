@@ -109,6 +109,7 @@ impl KdLoss {
         teacher_logits: Tensor<2>,
         labels: Tensor<1, Int>,
     ) -> KdTerms {
+        let student_logits = divergence::widen(student_logits);
         KdTerms {
             ce: divergence::cross_entropy(student_logits.clone(), labels),
             kl: self.kl.forward_no_reduction(student_logits, teacher_logits),

@@ -78,6 +78,7 @@ impl KlLoss {
         teacher_logits: Tensor<2>,
     ) -> Tensor<1> {
         divergence::assert_same_shape("teacher logits", &teacher_logits, &student_logits);
+        let student_logits = divergence::widen(student_logits);
         let teacher = divergence::constant_like(teacher_logits, &student_logits);
         divergence::kl_log(
             divergence::log_softmax(teacher, self.teacher_temperature),

@@ -1,7 +1,7 @@
 use burn::config::Config;
 use burn::tensor::Tensor;
 
-use crate::divergence::{assert_same_shape, constant_like};
+use crate::divergence::{assert_same_shape, constant_like, widen};
 
 /// Configuration of [`LogitMseLoss`].
 #[derive(Config, Debug, PartialEq)]
@@ -45,6 +45,7 @@ impl LogitMseLoss {
         teacher_logits: Tensor<2>,
     ) -> Tensor<1> {
         assert_same_shape("teacher logits", &teacher_logits, &student_logits);
+        let student_logits = widen(student_logits);
         let teacher = constant_like(teacher_logits, &student_logits);
         let mut difference = student_logits - teacher;
         if self.centered {

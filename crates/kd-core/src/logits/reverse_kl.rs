@@ -1,7 +1,7 @@
 use burn::config::Config;
 use burn::tensor::Tensor;
 
-use crate::divergence::{assert_same_shape, constant_like, kl_log, log_softmax};
+use crate::divergence::{assert_same_shape, constant_like, kl_log, log_softmax, widen};
 use crate::error::{CoreError, check_temperature};
 
 /// Configuration of [`ReverseKlLoss`].
@@ -60,6 +60,7 @@ impl ReverseKlLoss {
         teacher_logits: Tensor<2>,
     ) -> Tensor<1> {
         assert_same_shape("teacher logits", &teacher_logits, &student_logits);
+        let student_logits = widen(student_logits);
         let teacher = constant_like(teacher_logits, &student_logits);
         kl_log(
             log_softmax(student_logits, self.temperature),

@@ -1,7 +1,7 @@
 use burn::config::Config;
 use burn::tensor::{Int, Tensor};
 
-use crate::divergence::{cross_entropy, log_softmax, soft_cross_entropy};
+use crate::divergence::{cross_entropy, log_softmax, soft_cross_entropy, widen};
 use crate::error::{CoreError, check_fraction};
 
 /// Cross-entropy with a target distribution: `-sum_c t_c log softmax(z)_c`.
@@ -75,6 +75,7 @@ impl LabelSmoothingLoss {
 
     /// One value per sample: `[batch]`.
     pub fn forward_no_reduction(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+        let logits = widen(logits);
         let uniform = log_softmax(logits.clone(), 1.0)
             .mean_dim(1)
             .squeeze_dim::<1>(1)

@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{check_peers, mean_of};
+use super::{check_peers, mean_of, widened};
 use crate::divergence::kl;
 use crate::error::{CoreError, check_temperature};
 
@@ -66,6 +66,7 @@ impl DmlLoss {
     /// With fewer than two peers.
     pub fn forward(&self, logits: &[Tensor<2>]) -> Vec<Tensor<1>> {
         check_peers("logits", logits);
+        let logits = &widened(logits);
         let scale = f64::from(self.temperature).powi(2);
         let term = |target: Tensor<2>, own: &Tensor<2>| {
             kl(target, own.clone(), self.temperature)

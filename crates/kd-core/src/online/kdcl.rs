@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{check_peers, distill};
+use super::{check_peers, distill, widened};
 use crate::divergence::{constant_like, cross_entropy, labels_like, one_hot, softmax};
 use crate::error::{CoreError, check_count, check_temperature};
 
@@ -88,6 +88,7 @@ impl KdclLoss {
     /// The logits of the ensemble, a constant: `[batch, classes]`.
     pub fn teacher(&self, logits: &[Tensor<2>], labels: Tensor<1, Int>) -> Tensor<2> {
         check_peers("logits", logits);
+        let logits = &widened(logits);
         let peers: Vec<_> = logits
             .iter()
             .map(|z| constant_like(z.clone(), &logits[0]))
@@ -116,7 +117,11 @@ fn naive(peers: &[Tensor<2>], labels: Tensor<1, Int>) -> Tensor<2> {
     let mut least = cross_entropy(best.clone(), labels.clone());
     for peer in &peers[1..] {
         let loss = cross_entropy(peer.clone(), labels.clone());
-        let better = loss.clone().lower(least.clone());
+        // What is not a number is taken, and kept.
+        let better = loss
+            .clone()
+            .lower(least.clone())
+            .bool_or(loss.clone().is_nan());
         least = least.mask_where(better.clone(), loss);
         best = best.mask_where(
             better.unsqueeze_dim::<2>(1).expand(peer.dims()),
@@ -129,9 +134,11 @@ fn naive(peers: &[Tensor<2>], labels: Tensor<1, Int>) -> Tensor<2> {
 fn min_logit(peers: &[Tensor<2>], labels: Tensor<1, Int>) -> Tensor<2> {
     let labels = labels.unsqueeze_dim::<2>(1);
     let relative = |z: &Tensor<2>| z.clone() - z.clone().gather(1, labels.clone());
-    peers[1..]
-        .iter()
-        .fold(relative(&peers[0]), |least, z| least.min_pair(relative(z)))
+    peers[1..].iter().fold(relative(&peers[0]), |least, z| {
+        let z = relative(z);
+        let unknown = z.clone().is_nan();
+        least.min_pair(z.clone()).mask_where(unknown, z)
+    })
 }
 
 /// Halvings of an interval of mixtures: below the rounding of single precision.
@@ -229,12 +236,15 @@ impl EnsembleErrors {
     ///
     /// # Panics
     ///
-    /// With another number of peers, or if the device cannot be read.
+    /// With another number of peers, if a label is outside `0..classes`, or if the device cannot be
+    /// read. Labels on a device other than the CPU are not read; one that is outside makes the
+    /// errors NaN, which [`weights`](Self::weights) refuses.
     pub fn update(&mut self, logits: &[Tensor<2>], labels: Tensor<1, Int>) {
         check_peers("logits", logits);
         let count = self.products.len();
         assert_eq!(logits.len(), count, "peers");
         let [batch, classes] = logits[0].dims();
+        let logits = &widened(logits);
         let errors = logits.iter().map(|z| {
             let z = constant_like(z.clone(), &logits[0]);
             (softmax(z.clone(), 1.0) - one_hot(labels.clone(), &z)).reshape([1, batch * classes])

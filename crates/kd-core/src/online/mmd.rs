@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use super::check_peers;
+use super::{check_peers, widened};
 use crate::divergence::constant_like;
 
 /// Maximum mean discrepancy between the features of peers, with the linear kernel: for peer `j` among `J`,
@@ -24,8 +24,9 @@ impl MmdLoss {
     /// With fewer than two peers.
     pub fn forward(&self, features: &[Tensor<2>]) -> Vec<Tensor<1>> {
         check_peers("features", features);
-        let means: Vec<_> = features.iter().map(|f| f.clone().mean_dim(0)).collect();
-        let share = 1.0 / (features.len() - 1) as f64;
+        let features = widened(features).into_iter();
+        let means: Vec<_> = features.map(|f| f.mean_dim(0)).collect();
+        let share = 1.0 / (means.len() - 1) as f64;
         let one = |(j, own): (usize, &Tensor<2>)| {
             let distances = means
                 .iter()

@@ -16,7 +16,7 @@ pub use peer_teacher::{PeerTeacher, PeerTeacherConfig, PeerTeacherTerms};
 
 use burn::tensor::Tensor;
 
-use crate::divergence::{constant_like, kl};
+use crate::divergence::{constant_like, kl, widen};
 
 /// At least two peers, all of one shape.
 fn check_peers(what: &str, peers: &[Tensor<2>]) {
@@ -33,6 +33,11 @@ fn check_peers(what: &str, peers: &[Tensor<2>]) {
             "{what} of peer {j} and of peer 0 must have the same shape"
         );
     }
+}
+
+/// All peers in the number type in which losses compute.
+fn widened(peers: &[Tensor<2>]) -> Vec<Tensor<2>> {
+    peers.iter().cloned().map(widen).collect()
 }
 
 /// `tau^2 KL(target || peer)`, averaged over the batch, for each peer: `[1]` each. The target is a constant.

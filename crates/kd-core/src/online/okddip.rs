@@ -3,8 +3,8 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation};
 
-use super::{check_peers, distill, mean_of};
-use crate::divergence::{constant_like, kl_log, log_softmax, track_like};
+use super::{check_peers, distill, mean_of, widened};
+use crate::divergence::{constant_like, kl_log, log_softmax, project, track_like};
 use crate::error::{CoreError, check_count, check_temperature};
 
 /// Configuration of [`Okddip`].
@@ -85,11 +85,8 @@ impl OkddipConfig {
 impl Okddip {
     /// How much each peer (row) takes from each (column): `[batch, features]` of each peer -> `[batch, peers, peers]`, rows sum to 1.
     pub fn attention(&self, features: &[Tensor<2>]) -> Tensor<3> {
-        let all = Tensor::stack::<3>(features.to_vec(), 1);
-        let energy = self
-            .query
-            .forward(all.clone())
-            .matmul(self.key.forward(all).transpose());
+        let all = Tensor::stack::<3>(widened(features), 1);
+        let energy = project(&self.query, all.clone()).matmul(project(&self.key, all).transpose());
         activation::softmax(energy, 2)
     }
 
@@ -109,11 +106,13 @@ impl Okddip {
         check_peers("features", features);
         check_peers("logits", logits);
         assert_eq!(features.len(), logits.len(), "features and logits");
+        let logits = &widened(logits);
         let temperature = self.temperature as f32;
+        let attention = self.attention(features).cast(logits[0].dtype());
         let attention = if self.learn_attention {
-            self.attention(features)
+            attention
         } else {
-            constant_like(self.attention(features), &features[0].clone().unsqueeze())
+            constant_like(attention, &logits[0].clone().unsqueeze())
         };
         let others = logits.iter().map(|z| constant_like(z.clone(), &logits[0]));
         let others = Tensor::stack::<3>(others.collect(), 1);

@@ -4,8 +4,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, activation};
 use kd_nn::{BatchNorm, BatchNormConfig};
 
-use super::{check_peers, distill};
-use crate::divergence::cross_entropy;
+use super::{check_peers, distill, widened};
+use crate::divergence::{cross_entropy, project};
 use crate::error::{CoreError, check_count, check_temperature};
 
 /// Configuration of [`One`].
@@ -76,7 +76,7 @@ impl OneConfig {
 impl One {
     /// The weight of each branch for each sample, summing to 1: `[batch, features]` -> `[batch, branches]`.
     pub fn gates(&self, shared: Tensor<2>) -> Tensor<2> {
-        let scores = self.norm.forward(self.gate.forward(shared));
+        let scores = self.norm.forward(project(&self.gate, shared));
         activation::softmax(activation::relu(scores), 1)
     }
 
@@ -94,6 +94,7 @@ impl One {
         labels: Tensor<1, Int>,
     ) -> OneTerms {
         check_peers("logits", logits);
+        let logits = &widened(logits);
         let gates = self.gates(shared).unsqueeze_dim::<3>(1);
         assert_eq!(
             gates.dims()[2],

@@ -4,7 +4,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{check_peers, distill};
-use crate::divergence::{constant_like, cross_entropy, track_like};
+use crate::divergence::{constant_like, cross_entropy, project, track_like};
 use crate::error::{CoreError, check_count, check_temperature};
 
 /// Configuration of a [`PeerTeacher`].
@@ -93,7 +93,7 @@ impl PeerTeacher {
         let all = features
             .iter()
             .map(|f| track_like(constant_like(f.clone(), &features[0]), &logits[0]));
-        let teacher = self.linear.forward(Tensor::cat(all.collect(), 1));
+        let teacher = project(&self.linear, Tensor::cat(all.collect(), 1));
         PeerTeacherTerms {
             teacher: cross_entropy(teacher.clone(), labels).mean(),
             peers: distill(&teacher, logits, self.temperature as f32),

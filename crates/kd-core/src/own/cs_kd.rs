@@ -1,7 +1,7 @@
 use burn::config::Config;
 use burn::tensor::{Int, Tensor};
 
-use crate::divergence::cross_entropy;
+use crate::divergence::{cross_entropy, widen};
 use crate::error::{CoreError, check_weight};
 use crate::logits::{KlLoss, KlLossConfig};
 
@@ -70,6 +70,7 @@ impl CsKdLoss {
         partner_logits: Tensor<2>,
         labels: Tensor<1, Int>,
     ) -> Tensor<1> {
+        let logits = widen(logits);
         cross_entropy(logits.clone(), labels)
             + self
                 .kl

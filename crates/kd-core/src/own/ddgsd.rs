@@ -1,7 +1,7 @@
 use burn::config::Config;
 use burn::tensor::{Int, Tensor};
 
-use crate::divergence::cross_entropy;
+use crate::divergence::{cross_entropy, widen};
 use crate::error::{CoreError, check_weight};
 use crate::logits::{KlLoss, KlLossConfig};
 
@@ -94,11 +94,11 @@ impl DdgsdLoss {
             second.features.dims(),
             "the features of both views must have the same shape"
         );
-        let (a, b) = (first.logits, second.logits);
+        let (a, b) = (widen(first.logits), widen(second.logits));
         let ce = cross_entropy(a.clone(), labels.clone()).mean()
             + cross_entropy(b.clone(), labels).mean();
         let kl = self.kl.forward(a.clone(), b.clone()) + self.kl.forward(b, a);
-        let mmd = (first.features.mean_dim(0) - second.features.mean_dim(0))
+        let mmd = (widen(first.features).mean_dim(0) - widen(second.features).mean_dim(0))
             .square()
             .sum();
         DdgsdTerms { ce, kl, mmd }

@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 
-use crate::divergence::{constant_like, one_hot, soft_cross_entropy, softmax};
+use crate::divergence::{constant_like, one_hot, soft_cross_entropy, softmax, widen};
 use crate::error::{CoreError, check_count, check_fraction, check_indices};
 
 /// Configuration of [`PsKd`].
@@ -31,7 +31,7 @@ impl PsKdConfig {
         Ok(PsKd {
             predictions: Param::initialized(
                 ParamId::new(),
-                Tensor::zeros([samples, classes], &device),
+                widen(Tensor::zeros([samples, classes], &device)),
             ),
             alpha: check_fraction("alpha", self.alpha)?,
         })
@@ -89,7 +89,7 @@ impl PsKd {
     ///
     /// # Panics
     ///
-    /// If the shapes do not fit together.
+    /// If the shapes do not fit together, or if a label is outside `0..classes`.
     pub fn forward(
         &self,
         logits: Tensor<2>,
@@ -111,8 +111,9 @@ impl PsKd {
         let memory = self.predictions.val().without_autodiff();
         let numbers: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
         let rows = Tensor::<1, Int>::from_data(TensorData::new(numbers, [batch]), &memory.device());
-        let own = constant_like(logits.clone(), &memory);
-        let past = memory.select(0, rows.clone()).cast(own.dtype());
+        let logits = widen(logits);
+        let own = logits.clone().without_autodiff();
+        let past = constant_like(memory.clone().select(0, rows.clone()), &own);
         let label = one_hot(labels, &own);
         // Of a row of zeros the label takes the part that the past would have.
         let seen = past.clone().sum_dim(1).mul_scalar(alpha);
@@ -121,7 +122,7 @@ impl PsKd {
             loss: soft_cross_entropy(target, logits).mean(),
             update: PsKdUpdate {
                 rows,
-                predictions: softmax(own, 1.0),
+                predictions: constant_like(softmax(own, 1.0), &memory),
             },
         })
     }
@@ -130,11 +131,10 @@ impl PsKd {
     #[must_use]
     pub fn remember(mut self, update: PsKdUpdate) -> Self {
         self.predictions = self.predictions.map(|memory| {
-            let predictions = update.predictions.cast(memory.dtype());
             memory.without_autodiff().select_assign(
                 0,
                 update.rows,
-                predictions,
+                update.predictions,
                 IndexingUpdateOp::Assign,
             )
         });

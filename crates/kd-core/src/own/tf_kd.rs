@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::divergence::{cross_entropy, kl_log, labels_like, log_softmax, softmax};
+use crate::divergence::{cross_entropy, kl_log, labels_like, log_softmax, softmax, widen};
 use crate::error::{CoreError, check_fraction, check_temperature, check_weight};
 use crate::logits::{KlLoss, KlLossConfig};
 
@@ -100,6 +100,7 @@ impl TfKdSelfLoss {
         labels: Tensor<1, Int>,
     ) -> Tensor<1> {
         let [_, classes] = student_logits.dims();
+        let student_logits = widen(student_logits);
         let factor = self.alpha * self.multiplier * self.average.factor(classes);
         cross_entropy(student_logits.clone(), labels).mul_scalar(1.0 - self.alpha)
             + self
@@ -178,6 +179,7 @@ impl TfKdVirtualLoss {
     /// - output: `[batch]`
     pub fn forward_no_reduction(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let [_, classes] = logits.dims();
+        let logits = widen(logits);
         let target = log_softmax(self.teacher(&logits, labels.clone()), self.temperature);
         let factor = self.alpha * self.multiplier * self.average.factor(classes);
         let divergence = kl_log(target, log_softmax(logits.clone(), 1.0));
@@ -186,7 +188,7 @@ impl TfKdVirtualLoss {
 
     /// What the virtual teacher finds probable, before its temperature, as a constant: `[batch, classes]`.
     fn teacher(&self, like: &Tensor<2>, labels: Tensor<1, Int>) -> Tensor<2> {
-        let like = like.clone().without_autodiff();
+        let like = widen(like.clone().without_autodiff());
         let [batch, classes] = like.dims();
         let rest = (1.0 - self.correct) / (classes.max(2) - 1) as f64;
         let at_label = like

@@ -9,7 +9,9 @@
 
 mod learned;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use std::cell::Cell;
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use kd_core::*;
 
 pub(crate) use learned::{ensembles, learned};
@@ -105,9 +107,23 @@ fn size([channels, height, width]: [usize; 3]) -> usize {
     channels * height * width
 }
 
+thread_local! {
+    static INNERMOST: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From here on, the maps of this thread's losses have their channels innermost in memory, or not.
+pub(crate) fn channels_innermost(yes: bool) {
+    INNERMOST.set(yes);
+}
+
 pub(crate) fn map(x: Tensor<2>, [channels, height, width]: [usize; 3]) -> Tensor<4> {
     let [batch, _] = x.dims();
-    x.reshape([batch, channels, height, width])
+    if INNERMOST.get() {
+        x.reshape([batch, height, width, channels])
+            .permute([0, 3, 1, 2])
+    } else {
+        x.reshape([batch, channels, height, width])
+    }
 }
 
 fn stages(x: Tensor<2>) -> [Tensor<4>; 2] {
@@ -282,8 +298,12 @@ pub(crate) fn mixtures() -> Vec<Loss> {
     ]
 }
 
-/// A softmax of operations that round alike with and without autodiff.
+/// A softmax of operations that round alike with and without autodiff, never in half precision.
 fn probabilities(logits: Tensor<2>) -> Tensor<2> {
+    let logits = match logits.dtype() {
+        DType::F64 => logits,
+        _ => logits.cast(DType::F32),
+    };
     let weights = (logits.clone() - logits.max_dim(1)).exp();
     weights.clone() / weights.sum_dim(1)
 }

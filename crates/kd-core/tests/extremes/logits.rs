@@ -207,6 +207,51 @@ fn dist_does_not_move_a_student_that_says_nothing() {
     assert_eq!(gradient, [0.0; 6]);
 }
 
+/// A softmax of equal logits is a row of equal numbers whose mean is rounded: what is left of them
+/// after it was taken off is noise.
+#[test]
+fn dist_does_not_move_a_zero_initialised_head() {
+    for (batch, classes) in [(32, 10), (64, 100), (128, 37), (16, 1000), (7, 3)] {
+        let dist = || DistLossConfig::new().with_temperature(4.0).init().unwrap();
+        let loss = Loss::new("DIST", [classes; 2], move |s, t, _| dist().forward(s, t));
+        let noise = |scale| {
+            rows(
+                &numbers(batch, classes, scale, 0.3),
+                classes,
+                &Device::flex(),
+            )
+        };
+        let teacher = noise(3.0);
+        // Without a bias, with one number as the bias of all, and a softmax of what are not quite
+        // zeros.
+        for student in [noise(0.0), noise(0.0) + 0.7, noise(1e-7)] {
+            let (value, gradient) = with_gradient(&loss, &student, &teacher);
+            assert!(
+                gradient.iter().all(|g| *g == 0.0),
+                "{batch} of {classes}: {gradient:?}"
+            );
+            assert_eq!(value, 32.0, "{batch} of {classes}");
+            // Nor does a teacher that says nothing move anything.
+            let (value, gradient) = with_gradient(&loss, &teacher, &student);
+            assert!(
+                gradient.iter().all(|g| *g == 0.0),
+                "{batch} of {classes}: {gradient:?}"
+            );
+            assert_eq!(value, 32.0, "{batch} of {classes}");
+        }
+        // A bias for each class: the same of all images, which moves nothing between them.
+        let dist = || DistLossConfig::new().with_beta(0.0).init().unwrap();
+        let loss = Loss::new("DIST", [classes; 2], move |s, t, _| dist().forward(s, t));
+        let student = noise(3.0).narrow(0, 0, 1).repeat_dim(0, batch);
+        let (value, gradient) = with_gradient(&loss, &student, &teacher);
+        assert!(
+            gradient.iter().all(|g| *g == 0.0),
+            "{batch} of {classes}: {gradient:?}"
+        );
+        assert_eq!(value, 1.0, "{batch} of {classes}");
+    }
+}
+
 #[test]
 fn peers_of_zeros() {
     let losses = MmdLoss.forward(&[matrix([[0.0; 2]; 3]), matrix([[3.0, 4.0]; 3])]);

@@ -11,7 +11,7 @@ mod logits;
 mod maps;
 mod relations;
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, IntDType, Tensor};
 use catalogue::*;
 
 const HUGE: f32 = 1e4;
@@ -86,6 +86,41 @@ fn every_loss_stays_finite() {
                     );
                 }
             }
+        }
+    }
+}
+
+/// Of no sample there is no value.
+#[test]
+fn every_loss_of_samples_takes_a_batch_of_none() {
+    for innermost in [false, true] {
+        channels_innermost(innermost);
+        for loss in taught().into_iter().chain(untaught()) {
+            let Some(each) = &loss.each else { continue };
+            for device in [Device::flex(), Device::flex().autodiff()] {
+                let student = Tensor::zeros([0, loss.student], &device);
+                let teacher = Tensor::zeros([0, loss.teacher.max(1)], &Device::flex());
+                let labels = Tensor::zeros([0], &device);
+                let values = each(student, teacher, labels);
+                assert_eq!(values.dims(), [0], "{}", loss.name);
+            }
+        }
+    }
+}
+
+/// Labels come as whatever integers a loader made them.
+#[test]
+fn labels_may_be_of_any_integer_type() {
+    for loss in taught().into_iter().chain(untaught()) {
+        let student = rows_like("ordinary", 3, loss.student);
+        let teacher = rows_like("a zero channel", 3, loss.teacher.max(1));
+        let of = |dtype: IntDType| {
+            let labels = labels(3, &Device::flex()).cast(dtype);
+            number((loss.value)(student.clone(), teacher.clone(), labels))
+        };
+        let expected = of(IntDType::I32);
+        for dtype in [IntDType::I64, IntDType::U8, IntDType::U32] {
+            assert_eq!(of(dtype), expected, "{}: {dtype:?}", loss.name);
         }
     }
 }

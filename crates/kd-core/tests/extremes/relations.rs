@@ -79,6 +79,66 @@ fn a_graph_of_equal_samples() {
     close(irg.terms(of("zero"), teacher).edge, 2.0 / 9.0 / 3.0);
 }
 
+/// Samples that a network cannot tell apart, but for the last bits that an order of summation
+/// leaves.
+fn rounded(batch: usize, width: usize, scale: f64) -> Tensor<2> {
+    let (one, noise) = (
+        numbers(1, width, scale, 0.4),
+        numbers(batch, width, 2e-7, 0.9),
+    );
+    let values: Vec<_> = one
+        .iter()
+        .cycle()
+        .zip(noise)
+        .map(|(x, noise)| x * (1.0 + noise))
+        .collect();
+    rows(&values, width, &Device::flex())
+}
+
+/// Differences of rounding have no directions and no proportions.
+#[test]
+fn relations_of_samples_that_are_equal_up_to_rounding() {
+    for scale in [1e-2, 1.0, 1e3] {
+        let (student, equal) = (
+            rounded(6, 64, scale),
+            rounded(1, 64, scale).repeat_dim(0, 6),
+        );
+        let teacher = rows(&numbers(6, 64, 1.0, 2.1), 64, &Device::flex());
+        let rkd = Loss::new("RKD", [64; 2], |s, t, _| {
+            RkdLossConfig::new().init().unwrap().forward(s, t)
+        });
+        let graph = |embedding: Tensor<2>| {
+            let device = embedding.device();
+            let map = |channels| Tensor::zeros([6, channels, 2, 2], &device);
+            let [lower, upper] = [1, 1].map(map);
+            Graph {
+                lower,
+                upper,
+                embedding,
+                logits: Tensor::zeros([6, 2], &device),
+            }
+        };
+        let irg = Loss::new("IRG", [64; 2], move |s, t, _| {
+            IrgLossConfig::new()
+                .init()
+                .unwrap()
+                .forward(graph(s), graph(t))
+        });
+        for loss in [rkd, irg] {
+            let name = format!("{} at {scale}", loss.name);
+            let (value, gradient) = with_gradient(&loss, &student, &teacher);
+            assert!(gradient.iter().all(|g| *g == 0.0), "{name}: {gradient:?}");
+            assert_eq!(value, with_gradient(&loss, &equal, &teacher).0, "{name}");
+            let of_teacher = with_gradient(&loss, &teacher, &student).0;
+            assert_eq!(
+                of_teacher,
+                with_gradient(&loss, &teacher, &equal).0,
+                "{name}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_batch_of_one_has_no_correlations() {
     let gaussian = CcKernel::Gaussian {

@@ -8,7 +8,16 @@ use burn::tensor::{DType, Device, FloatDType, Gradients, Int, IntDType, Tensor, 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::WIDE;
+use crate::PRECISION;
+
+/// The number type of inputs, and how far values and gradients may be from the fixture's.
+pub(crate) struct Precision {
+    pub(crate) inputs: DType,
+    /// Of the largest number, at least; a test may ask for more.
+    pub(crate) bound: f64,
+    /// Beside the bound.
+    pub(crate) least: f64,
+}
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -72,7 +81,7 @@ pub(crate) fn device() -> Device {
     static ONCE: Once = Once::new();
     let mut device = Device::flex();
     ONCE.call_once(|| {
-        if WIDE {
+        if PRECISION.inputs == DType::F64 {
             device
                 .configure((FloatDType::F64, IntDType::I64))
                 .expect("before the first tensor");
@@ -81,8 +90,12 @@ pub(crate) fn device() -> Device {
     device
 }
 
-fn dtype() -> DType {
-    if WIDE { DType::F64 } else { DType::F32 }
+/// Parameters are never of half precision.
+fn of_parameters() -> DType {
+    match PRECISION.inputs {
+        DType::F64 => DType::F64,
+        _ => DType::F32,
+    }
 }
 
 /// Number `index` of the stream `key`: 24 bits in [-1, 1), as `tools/README.md` states it.
@@ -162,12 +175,12 @@ impl Case {
     pub(crate) fn constant<const D: usize>(&self, input: &str) -> Tensor<D> {
         let formula = &self.inputs[input];
         let data = TensorData::new(self.values(input, formula), formula.shape.clone());
-        let x = Tensor::<D>::from_data(data, (&device(), dtype()));
+        let x = Tensor::<D>::from_data(data, (&device(), PRECISION.inputs));
         if D != 4 || !self.channels_last {
             return x;
         }
         let inside_out = x.swap_dims(1, 2).swap_dims(2, 3).into_data();
-        let x = Tensor::<D>::from_data(inside_out, (&device(), dtype()));
+        let x = Tensor::<D>::from_data(inside_out, (&device(), PRECISION.inputs));
         x.swap_dims(2, 3).swap_dims(1, 2)
     }
 
@@ -272,11 +285,7 @@ impl Session<'_> {
 }
 
 pub(crate) fn close(what: &str, found: &[f64], expected: &[f64], bound: f64) {
-    let (bound, least) = if WIDE {
-        (bound, 1e-12)
-    } else {
-        (bound.max(2e-4), 2e-6)
-    };
+    let (bound, least) = (bound.max(PRECISION.bound), PRECISION.least);
     assert_eq!(found.len(), expected.len(), "{what}");
     let largest = expected.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -323,7 +332,7 @@ impl ModuleMapper for Fill<'_> {
         };
         self.filled += 1;
         let data = TensorData::new(self.case.values(&name, formula), formula.shape.clone());
-        let values = Tensor::<D>::from_data(data, (&device(), dtype()));
+        let values = Tensor::<D>::from_data(data, (&device(), of_parameters()));
         let values = if transposed(&name, D) {
             values.transpose()
         } else {

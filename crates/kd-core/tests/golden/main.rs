@@ -13,5 +13,8 @@ mod online;
 mod own;
 mod relations;
 
-/// Of the fixture's numbers, in float64.
-const WIDE: bool = true;
+const PRECISION: harness::Precision = harness::Precision {
+    inputs: burn::tensor::DType::F64,
+    bound: 1e-9,
+    least: 1e-12,
+};

@@ -14,5 +14,8 @@ mod harness;
 #[path = "../golden/relations.rs"]
 mod relations;
 
-/// Of the fixture's numbers, in float32.
-const WIDE: bool = false;
+const PRECISION: harness::Precision = harness::Precision {
+    inputs: burn::tensor::DType::F32,
+    bound: 2e-4,
+    least: 2e-6,
+};

@@ -16,6 +16,7 @@ macro_rules! attempts {
 
 mod counts;
 mod indices;
+mod labels;
 mod settings;
 mod shapes;
 

@@ -13,11 +13,11 @@ mod sequence;
 
 use burn::backend::autodiff::checkpoint::strategy::{BalancedCheckpointing, NoCheckpointing};
 use burn::backend::{
-    Autodiff, AutodiffBackend, BackendTensor, DispatchAutodiffContext, DispatchTensor,
-    DispatchTensorKind, Flex, GradientCheckpointingStrategy, TensorMetadata,
+    Autodiff, AutodiffBackend, BackendTensor, DispatchAutodiffContext, DispatchDevice,
+    DispatchTensor, DispatchTensorKind, Flex, GradientCheckpointingStrategy, TensorMetadata,
 };
-use burn::tensor::DType;
 use burn::tensor::ops::ConvOptions;
+use burn::tensor::{DType, Device};
 
 pub(crate) use custom::{Dense, channels_last, dense, dense_tensor, matmul, with_backward};
 pub(crate) use forward::Output;
@@ -150,6 +150,15 @@ impl<T> Output<T> {
                 .map(|batch| batch.map(&f))
                 .collect(),
         }
+    }
+}
+
+/// Whether a device without autodiff is `flex`.
+#[allow(unreachable_patterns)]
+pub(crate) fn is_flex(device: &Device) -> bool {
+    match device.as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        _ => false,
     }
 }
 

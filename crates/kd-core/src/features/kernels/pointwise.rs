@@ -36,7 +36,10 @@ impl Boundary {
     #[inline(always)]
     fn lacking(self, student: f32, teacher: f32) -> (f32, f32) {
         let sign = if teacher > 0.0 { 1.0 } else { -1.0 };
-        ((self.margin - sign * student).max(0.0), sign)
+        // What is not a number is on neither side, and `f32::max` would drop it.
+        let sign = if teacher.is_nan() { teacher } else { sign };
+        let lacking = self.margin - sign * student;
+        (if lacking < 0.0 { 0.0 } else { lacking }, sign)
     }
 }
 

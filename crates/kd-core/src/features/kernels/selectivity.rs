@@ -16,6 +16,9 @@ pub(crate) fn selectivity(student: Tensor<3>, teacher: Tensor<3>, last: bool) ->
     let within_t = products(teacher.clone(), teacher.clone(), last);
     let across = products(own.clone(), teacher.clone(), last);
     let [batch, c_s, c_t] = across.dims();
+    if batch == 0 {
+        return None;
+    }
     let (s, t, x) = (
         Dense::of(&within_s)?,
         Dense::of(&within_t)?,
