@@ -97,9 +97,9 @@ pub(crate) struct NormGradient<'a> {
 pub(crate) enum Gate<'a> {
     /// Everywhere: there is no ReLU.
     Open,
-    /// Where its output is positive, laid out as the gradient.
+    /// Where its output is positive or NaN, laid out as the gradient.
     Output(&'a [f32]),
-    /// Where batch norm of the input, computed again as the forward pass computed it, is positive.
+    /// Where batch norm of the input, computed again as the forward pass computed it, is positive or NaN.
     Again(&'a Scaling),
 }
 

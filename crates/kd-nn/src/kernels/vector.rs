@@ -28,7 +28,7 @@ pub(crate) trait Vector: Copy {
     unsafe fn mul(self, other: Self) -> Self;
     /// `max(self, 0)`, with NaN kept.
     unsafe fn relu(self) -> Self;
-    /// `self` where `gate` is above 0, else 0.
+    /// `self` where `gate` is above 0 or NaN, otherwise 0.
     unsafe fn where_positive(self, gate: Self) -> Self;
 }
 
@@ -98,7 +98,7 @@ impl Vector for Portable {
     }
     #[inline(always)]
     unsafe fn where_positive(self, gate: Self) -> Self {
-        self.zip(gate, |a, gate| if gate > 0.0 { a } else { 0.0 })
+        self.zip(gate, |a, gate| if gate <= 0.0 { 0.0 } else { a })
     }
 }
 
@@ -191,8 +191,8 @@ mod x86 {
         unsafe fn where_positive(self, gate: Self) -> Self {
             let zero = _mm256_setzero_ps();
             Self(
-                _mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_GT_OQ>(gate.0, zero)),
-                _mm256_and_ps(self.1, _mm256_cmp_ps::<_CMP_GT_OQ>(gate.1, zero)),
+                _mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_NLE_UQ>(gate.0, zero)),
+                _mm256_and_ps(self.1, _mm256_cmp_ps::<_CMP_NLE_UQ>(gate.1, zero)),
             )
         }
     }
@@ -253,7 +253,7 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn where_positive(self, gate: Self) -> Self {
-            let gate = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(gate.0, _mm512_setzero_ps());
+            let gate = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(gate.0, _mm512_setzero_ps());
             Self(_mm512_maskz_mov_ps(gate, self.0))
         }
     }

@@ -131,6 +131,30 @@ fn nan_is_kept() {
     }
 }
 
+/// The way back lets a gradient pass where the output is not a number, as PyTorch's does.
+#[test]
+fn a_gradient_passes_where_the_output_is_nan() {
+    for (isa, kernels) in sets() {
+        for channels in [5, 16, 33] {
+            let (mut output, gradient) = (numbers(7 * channels, 1), numbers(7 * channels, 2));
+            output[2 * channels + 3] = f32::NAN;
+            let expected: Vec<f32> = output
+                .iter()
+                .zip(&gradient)
+                .map(|(&output, &g)| if output <= 0.0 { 0.0 } else { g })
+                .collect();
+            let mut gated = vec![0.0; output.len()];
+            let of = Normalised::identity(kernels, channels, &output);
+            of.gradients(&gradient, Gate::Output(&output), Some(&mut gated));
+            assert_eq!(bits(&gated), bits(&expected), "{isa:?}");
+            // The same where the output is computed again.
+            let scaling = Scaling::identity(channels);
+            of.gradients(&gradient, Gate::Again(&scaling), Some(&mut gated));
+            assert_eq!(bits(&gated), bits(&expected), "{isa:?}");
+        }
+    }
+}
+
 /// `(x - mean) / √(variance + ε) · γ + β` and ReLU, backward, by the textbook.
 #[test]
 fn batch_norm_backward() {
