@@ -140,7 +140,8 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
                     values,
                 })?;
             }
-            let stop = self.distiller.interrupt.is_requested();
+            // After the last step of an epoch, its line is still written.
+            let stop = self.distiller.interrupt.is_requested() && step + 1 < self.loader.batches();
             if stop || due(step, recipe.log.checkpoint_steps) {
                 self.save()?;
             }
