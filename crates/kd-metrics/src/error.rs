@@ -36,8 +36,8 @@ pub enum MetricError {
         /// The count that was there.
         found: usize,
     },
-    /// A row of logits holds NaN or infinity.
-    #[error("row {row}: a logit is NaN or infinite")]
+    /// A row of logits holds NaN, infinity, or a number of f64 that is beyond the range of f32.
+    #[error("row {row}: a logit is NaN, infinite or beyond the range of f32")]
     Logits {
         /// The row.
         row: usize,
@@ -64,8 +64,8 @@ pub enum MetricError {
         /// Its sum; must be 1 within 0.001.
         sum: f64,
     },
-    /// An embedding holds NaN or infinity.
-    #[error("row {row}: a value of the embedding is NaN or infinite")]
+    /// An embedding holds NaN, infinity, or a number of f64 that is beyond the range of f32.
+    #[error("row {row}: a value of the embedding is NaN, infinite or beyond the range of f32")]
     Embedding {
         /// The row.
         row: usize,
@@ -159,6 +159,14 @@ pub(crate) fn check_finite(what: &'static str, values: &[f64]) -> Result<(), Met
             value: values[index],
         }),
     }
+}
+
+/// The place of the first number that f32 cannot hold.
+///
+/// Numbers may come as f64. Some measures keep them as f32, where such a one is infinite, and the
+/// squares and differences of others may be beyond f64.
+pub(crate) fn beyond_f32(values: &[f64]) -> Option<usize> {
+    values.iter().position(|&value| !(value as f32).is_finite())
 }
 
 /// Checks two counts that must be equal.

@@ -34,7 +34,7 @@ impl PairedDifference {
     ///
     /// # Errors
     /// [`MetricError::Count`] when they are not equally many, [`MetricError::TooFew`] with fewer than two pairs, [`MetricError::Value`] for one that is
-    /// not finite, [`MetricError::Config`] for a level that is not between 0 and 1.
+    /// not finite or a result that is beyond the range of f64, [`MetricError::Config`] for a level that is not between 0 and 1.
     pub fn of(first: &[f64], second: &[f64], level: f64) -> Result<Self, MetricError> {
         check_share("level", level)?;
         expect_count("values of the second", first.len(), second.len())?;
@@ -50,6 +50,7 @@ impl PairedDifference {
         }
         let count = first.len() as f64;
         let differences = || first.iter().zip(second).map(|(a, b)| b - a);
+        check_finite("difference", &differences().collect::<Vec<_>>())?;
         let mean = differences().sum::<f64>() / count;
         let squares: f64 = differences().map(|d| (d - mean).powi(2)).sum();
         let deviation = (squares / (count - 1.0)).sqrt();
@@ -58,6 +59,7 @@ impl PairedDifference {
             student.inverse_cdf((1.0 + level) / 2.0)
         });
         let half = quantile * deviation / count.sqrt();
+        check_finite("mean and half interval", &[mean, half])?;
         Ok(Self {
             count: first.len(),
             mean,

@@ -40,7 +40,7 @@ impl Relation {
     ///
     /// # Errors
     /// [`MetricError::Count`] when there are not as many x as y, [`MetricError::TooFew`] with fewer than three, [`MetricError::Value`] for one that
-    /// is not finite, [`MetricError::Constant`] when all x or all y are equal: nothing goes together with them.
+    /// is not finite and for a slope or intercept beyond the range of f64, [`MetricError::Constant`] when all x or all y are equal: nothing goes together with them.
     pub fn of(x: &[f64], y: &[f64]) -> Result<Self, MetricError> {
         expect_count("values of y", x.len(), y.len())?;
         if x.len() < 3 {
@@ -59,17 +59,38 @@ impl Relation {
                 });
             }
         }
-        let moments = Moments::of(x, y);
+        // Squares of very large and very small numbers are beyond f64: they are taken in other units.
+        let (unit_x, unit_y) = (exponent(x), exponent(y));
+        let moments = Moments::of(&times_two_to(x, -unit_x), &times_two_to(y, -unit_y));
         let slope = moments.xy / moments.xx;
+        let intercept = times_two_to(&[moments.mean_y - slope * moments.mean_x], unit_y)[0];
+        let slope = times_two_to(&[slope], unit_y - unit_x)[0];
+        check_finite("slope and intercept", &[slope, intercept])?;
         Ok(Self {
             count: x.len(),
             pearson: moments.pearson(),
             spearman: Moments::of(&ranks(x), &ranks(y)).pearson(),
             kendall: kendall(x, y),
             slope,
-            intercept: moments.mean_y - slope * moments.mean_x,
+            intercept,
         })
     }
+}
+
+/// The exponent of the largest of the values.
+fn exponent(values: &[f64]) -> i32 {
+    let largest = values
+        .iter()
+        .fold(0.0, |most: f64, value| most.max(value.abs()));
+    largest.log2().floor() as i32
+}
+
+/// The values times a power of two, which costs no digit.
+fn times_two_to(values: &[f64], exponent: i32) -> Vec<f64> {
+    // In two steps, because the power itself may be beyond f64.
+    let half = exponent / 2;
+    let (first, second) = (2f64.powi(half), 2f64.powi(exponent - half));
+    values.iter().map(|value| value * first * second).collect()
 }
 
 /// Means and centred sums.
@@ -105,8 +126,6 @@ impl Moments {
 
     fn pearson(&self) -> Correlation {
         let value = (self.xy / (self.xx.sqrt() * self.yy.sqrt())).clamp(-1.0, 1.0);
-        // Squares that underflow say nothing.
-        let value = if value.is_nan() { 0.0 } else { value };
         let freedom = self.count - 2.0;
         let t = value.abs() * (freedom / ((1.0 - value) * (1.0 + value))).sqrt();
         Correlation {

@@ -4,7 +4,7 @@ use burn::tensor::{Int, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{MetricError, check_positive, expect_count};
+use crate::error::{MetricError, beyond_f32, check_positive, expect_count};
 use crate::read::{floats, integers};
 
 /// Between these the temperature is looked for.
@@ -80,7 +80,7 @@ impl TemperatureScaling {
         expect_count("labels for the batch", batch, labels.dims()[0])?;
         let (logits, labels) = (floats(logits.inner())?, integers(labels.inner())?);
         let first = self.labels.len();
-        if let Some(bad) = logits.iter().position(|z| !z.is_finite()) {
+        if let Some(bad) = beyond_f32(&logits) {
             return Err(MetricError::Logits {
                 row: first + bad / classes,
             });

@@ -90,6 +90,7 @@ impl CrossEntropySpread {
         check_finite("cross-entropy", values)?;
         let sum = values.iter().sum();
         let squares = values.iter().map(|value| value * value).sum();
+        check_finite("sums of cross-entropies", &[sum, squares])?;
         self.draws.push((values.len() as u64, sum, squares));
         Ok(())
     }

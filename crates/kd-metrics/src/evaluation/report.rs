@@ -29,7 +29,11 @@ pub struct EvaluationReport {
     pub ece: f64,
     /// Maximum calibration error in [0, 1]: the largest of those gaps (Guo et al., 2017, equation 5).
     pub mce: f64,
-    /// The expected calibration error over `mass_bins`, which hold equally many samples each.
+    /// The expected calibration error over `mass_bins`, which hold equally many samples each. A bin
+    /// that cuts a run of samples of equal confidence gets its share of the run's hits, so the error
+    /// of a calibrated predictor is 0 in every order of the samples. Implementations that part the
+    /// sorted samples one by one (numpy's `array_split` after a stable sort) leave it to the order of
+    /// the input which of them are right in which bin; without ties across an edge both agree.
     pub ece_equal_mass: f64,
     /// Mean of `per_class_ece` (Kull et al., "Beyond temperature scaling", 2019, equation 3).
     pub classwise_ece: f64,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::human;
-use crate::error::{MetricError, is_distribution};
+use crate::error::{MetricError, beyond_f32, is_distribution};
 
 /// Given probabilities below this count as this in logarithms: f32's smallest normal number, 87.3 nats.
 pub(crate) const FLOOR: f64 = f32::MIN_POSITIVE as f64;
@@ -47,7 +47,7 @@ pub(crate) fn read(
     row: usize,
 ) -> Result<RowReport, MetricError> {
     match kind {
-        Scores::Logits if scores.iter().any(|z| !z.is_finite()) => {
+        Scores::Logits if beyond_f32(scores).is_some() => {
             return Err(MetricError::Logits { row });
         }
         Scores::Logits => {}

@@ -50,7 +50,8 @@ impl Axis {
 
     /// A logarithmic axis around positive data, with ticks at powers of ten, or at 1, 2 and 5 times those when there are few.
     pub(crate) fn log(values: impl Iterator<Item = f64>) -> Self {
-        let (low, high) = range(values.map(f64::log10));
+        let positive = values.filter_map(shown).filter(|value| *value > 0.0);
+        let (low, high) = range(positive.map(f64::log10));
         // Air around the data, so that a curve does not run along the baseline, and room for at least one tick.
         let air = (0.04 * (high - low)).max(0.25 - (high - low) / 2.0);
         let (low, high) = (low - air, high + air);
@@ -79,6 +80,7 @@ impl Axis {
 
     /// Where a value stands between the ends, 0 to 1; nothing for one that has no place here.
     pub(crate) fn place(&self, value: f64) -> Option<f64> {
+        let value = shown(value)?;
         let place = match self.scale {
             Scale::Linear => (value - self.low) / (self.high - self.low),
             Scale::Log => (value / self.low).ln() / (self.high / self.low).ln(),
@@ -113,10 +115,20 @@ fn tick_digits(tick: f64) -> String {
     format!("{tick:.decimals$}")
 }
 
-/// The smallest and largest finite value, moved apart when they are equal.
+/// The number as a figure shows it: nothing if it is not finite or so large that distances are beyond
+/// f64, and 0 if it is so small that the steps between ticks would be.
+pub(crate) fn shown(value: f64) -> Option<f64> {
+    match value.abs() {
+        size if size <= 1e-300 => Some(0.0),
+        size if size <= 1e300 => Some(value),
+        _ => None,
+    }
+}
+
+/// The smallest and largest value that is shown, moved apart when they are equal.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values
-        .filter(|value| value.is_finite())
+        .filter_map(shown)
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
             (low.min(value), high.max(value))
         });

@@ -2,7 +2,7 @@
 
 use plotters::style::RGBColor;
 
-use super::axis::significant;
+use super::axis::{shown, significant};
 use super::canvas::{Canvas, Pen, SERIES, Type, figure, fit, text_width};
 use crate::error::MetricError;
 
@@ -23,7 +23,7 @@ const WHITE: RGBColor = RGBColor(255, 255, 255);
 
 /// A square table as a map of colours from 0 (nothing) to its largest value (full), with the numbers where there is room for them.
 ///
-/// `cells[row][column]`; a cell that is `None` or not finite stays empty and has no part in the scale: leave the diagonal out to see what
+/// `cells[row][column]`; a cell that is `None`, not finite or beyond 1e300 stays empty and has no part in the scale: leave the diagonal out to see what
 /// is beside it. `names` name rows and columns alike, up to 33 of them: more have no room. Beyond 100 rows, neighbours are joined to blocks that show their mean.
 ///
 /// # Errors
@@ -58,11 +58,7 @@ fn blocks(cells: &[Vec<Option<f64>>]) -> Vec<Vec<Option<f64>>> {
         let values = rows
             .iter()
             .flat_map(|row| row.iter().skip(column * size).take(size));
-        let finite: Vec<f64> = values
-            .flatten()
-            .copied()
-            .filter(|v| v.is_finite())
-            .collect();
+        let finite: Vec<f64> = values.flatten().filter_map(|&value| shown(value)).collect();
         (!finite.is_empty()).then(|| finite.iter().sum::<f64>() / finite.len() as f64)
     };
     let columns = cells.len().div_ceil(size);
@@ -148,7 +144,7 @@ impl<'a> Map<'a> {
                     TOP + row as f64 * self.cell,
                 );
                 let corner = (x + self.cell - gap, y + self.cell - gap);
-                let Some(value) = value.filter(|value| value.is_finite()) else {
+                let Some(value) = *value else {
                     continue;
                 };
                 let share = if self.largest > 0.0 {
@@ -178,6 +174,8 @@ impl<'a> Map<'a> {
 fn short(value: f64) -> String {
     if value == 0.0 {
         "0".into()
+    } else if value.abs() >= 1e6 {
+        significant(value, 2)
     } else if value.fract() == 0.0 || value.abs() >= 99.5 {
         format!("{value:.0}")
     } else if value.abs() < 0.0005 {
@@ -229,6 +227,7 @@ mod tests {
             (3.21, "3.2"),
             (1234.0, "1234"),
             (1e-6, "~0"),
+            (2.5e7, "2.5e7"),
         ] {
             assert_eq!(short(value), expected);
         }

@@ -1,6 +1,6 @@
 //! Curves over a common axis.
 
-use super::axis::Axis;
+use super::axis::{Axis, shown};
 use super::canvas::{Canvas, Pen, TEXT_SIZE, Type, figure, fit, text_width};
 use super::frame::Frame;
 use super::series::{Series, color, dashes};
@@ -15,7 +15,7 @@ const KEY: f64 = 18.0;
 
 /// Curves over a common axis, each named where it ends, with bands for ranges of values.
 ///
-/// Values that are NaN or infinite (or not positive, on a logarithmic axis) leave a gap. A point between two gaps is a dot. A chart without any
+/// Values that are NaN, infinite or beyond 1e300 (or not positive, on a logarithmic axis) leave a gap. A point between two gaps is a dot. A chart without any
 /// point says so. Curves of many points are thinned to what the figure can show; peaks stay.
 ///
 /// ```
@@ -121,7 +121,7 @@ impl LineChart {
     }
 
     fn shows(&self, (x, y): (f64, f64)) -> bool {
-        x.is_finite() && y.is_finite() && (y > 0.0 || !self.log_y)
+        shown(x).is_some() && shown(y).is_some_and(|y| y > 0.0 || !self.log_y)
     }
 
     fn frame(&self) -> Frame {

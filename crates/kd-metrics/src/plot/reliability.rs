@@ -110,9 +110,15 @@ fn draw_counts(canvas: &mut Canvas<'_>, bins: &[CalibrationBin]) -> Result<(), M
     }
 }
 
-/// Left and right of a bin's bar, with a little air.
+/// Left and right of a bin's bar, with a little air. A bin of equal mass may hold a single
+/// confidence; its bar is as narrow as can be seen.
 fn columns(bin: &CalibrationBin) -> (f64, f64) {
+    const NARROWEST: f64 = 1.5;
     let (left, right) = (across(bin.lower), across(bin.upper));
+    if right - left < NARROWEST {
+        let centre = (left + right) / 2.0;
+        return (centre - NARROWEST / 2.0, centre + NARROWEST / 2.0);
+    }
     let air = (0.04 * (right - left)).min(1.0);
     (left + air, right - air)
 }
@@ -143,6 +149,19 @@ mod tests {
         // Two in the key, and three for the bin with samples: its count, its accuracy, its gap.
         assert_eq!(svg.matches("<polygon").count(), 5);
         assert!(svg.contains("ECE 30.00 %"));
+    }
+
+    #[test]
+    fn a_bin_of_one_confidence_is_seen() {
+        let bin = CalibrationBin {
+            lower: 0.1,
+            upper: 0.1,
+            count: 4,
+            confidence: 0.1,
+            accuracy: 0.5,
+        };
+        let (left, right) = columns(&bin);
+        assert!(right - left >= 1.0, "{left} {right}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Points in the plane.
 
-use super::axis::Axis;
+use super::axis::{Axis, shown};
 use super::canvas::{Canvas, Pen, SERIES, TEXT_SIZE, Type, figure, fit, text_width};
 use super::frame::Frame;
 use crate::error::MetricError;
@@ -135,7 +135,7 @@ impl ScatterChart {
             .flat_map(|(_, points)| points.iter().copied());
         named
             .chain(grouped)
-            .filter(|(x, y)| x.is_finite() && y.is_finite())
+            .filter(|&(x, y)| shown(x).is_some() && shown(y).is_some())
     }
 
     fn frame(&self, top: f64) -> Frame {

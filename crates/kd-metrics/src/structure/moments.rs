@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::error::{MetricError, check_positive, expect_count};
+use crate::error::{MetricError, beyond_f32, check_positive, expect_count};
 use crate::read::floats;
 
 /// The first of two passes over embeddings: mean and standard deviation of each dimension, for the [`ClassStructure`](super::ClassStructure)
@@ -117,7 +117,7 @@ impl EmbeddingMoments {
 }
 
 pub(super) fn check_rows(rows: &[f64], dimensions: usize, first: usize) -> Result<(), MetricError> {
-    match rows.iter().position(|value| !value.is_finite()) {
+    match beyond_f32(rows) {
         None => Ok(()),
         Some(index) => Err(MetricError::Embedding {
             row: first + index / dimensions,

@@ -1,5 +1,7 @@
 //! t-SNE.
 
+use std::borrow::Cow;
+
 use bhtsne::Neighbor;
 use rayon::ThreadPoolBuilder;
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,9 @@ pub struct TsneLayout {
 impl TsneConfig {
     /// The layout of `rows`, `[n, dimensions]` one after the other.
     ///
+    /// Rows that are all equal lie in one place. The unit of the rows makes no difference: very large
+    /// and very small ones are measured in another one, because their squares are beyond f32.
+    ///
     /// # Errors
     /// [`MetricError::Config`] for a setting out of range, [`MetricError::TooFew`] with fewer than five rows, [`MetricError::Count`] for an
     /// incomplete row, [`MetricError::Embedding`] for one that is not finite.
@@ -60,15 +65,22 @@ impl TsneConfig {
                 found: count,
             });
         }
+        let perplexity = self.perplexity.min((count - 1) as f32 / 3.0 - 1e-3);
         let start = pca(rows, dimensions, dimensions.min(2))?;
-        let spread = start.variance[0].sqrt().max(f64::MIN_POSITIVE);
+        let spread = start.variance[0].sqrt();
+        if spread == 0.0 {
+            return Ok(TsneLayout {
+                points: vec![(0.0, 0.0); count],
+                perplexity,
+            });
+        }
         let start: Vec<f32> = start
             .projected
             .iter()
             .flat_map(|row| [row[0], row.get(1).copied().unwrap_or(0.0)])
             .map(|value| (value / spread * 1e-4) as f32)
             .collect();
-        let perplexity = self.perplexity.min((count - 1) as f32 / 3.0 - 1e-3);
+        let rows = &in_a_fit_unit(rows)[..];
         let samples: Vec<&[f32]> = rows.chunks_exact(dimensions).collect();
         // One thread, so that sums have one order.
         let pool = ThreadPoolBuilder::new().num_threads(1).build();
@@ -92,6 +104,20 @@ impl TsneConfig {
             perplexity,
         })
     }
+}
+
+/// The rows, or the rows times a power of two if squares of their differences may be beyond f32.
+fn in_a_fit_unit(rows: &[f32]) -> Cow<'_, [f32]> {
+    let largest = rows
+        .iter()
+        .fold(0.0, |most: f32, value| most.max(value.abs()));
+    if (1e-12..1e12).contains(&largest) {
+        return Cow::Borrowed(rows);
+    }
+    // In f64, which holds every power of two that may be needed.
+    let unit = 2f64.powi(-(f64::from(largest).log2().floor() as i32));
+    let scaled = rows.iter().map(|&value| (f64::from(value) * unit) as f32);
+    scaled.collect()
 }
 
 /// The nearest three times perplexity of each sample, and at least a hundred, by looking at all pairs: the tree that the descent comes with
