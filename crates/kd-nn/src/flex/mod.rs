@@ -154,12 +154,8 @@ impl<T> Output<T> {
 }
 
 /// Whether a device without autodiff is `flex`.
-#[allow(unreachable_patterns)]
 pub(crate) fn is_flex(device: &Device) -> bool {
-    match device.as_dispatch() {
-        DispatchDevice::Flex(_) => true,
-        _ => false,
-    }
+    matches!(device.as_dispatch(), DispatchDevice::Flex(_))
 }
 
 #[allow(unreachable_patterns)]
