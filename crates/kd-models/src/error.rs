@@ -30,6 +30,18 @@ pub enum ModelError {
         /// The layer.
         layer: String,
     },
+    /// There would be more parameters or operations than can be counted.
+    #[error(
+        "{network}: images of {size:?} (channels, height, width) and {classes} classes are too large to be counted"
+    )]
+    TooLarge {
+        /// The network.
+        network: &'static str,
+        /// Channels, height and width of its images.
+        size: [usize; 3],
+        /// Classes that it would tell apart.
+        classes: usize,
+    },
     /// The architecture has no branched form, or there is to be no branch.
     #[error(
         "{network} with {branches} branches: expected at least 1, of a CIFAR ResNet, DenseNet, `wrn_20_8` or a `vgg…_mlp`"
@@ -50,10 +62,8 @@ pub enum ModelError {
         /// What it has to be.
         expected: String,
     },
-    /// The file is not of a known weight format.
-    #[error(
-        "{path}: unknown weight format `{extension}`, expected .safetensors, .bpk or, to read, .pth, .pt, .th"
-    )]
+    /// Weights are not written in this format.
+    #[error("{path}: unknown weight format `{extension}`, expected .safetensors or .bpk")]
     UnknownFormat {
         /// The file.
         path: PathBuf,
@@ -83,6 +93,16 @@ pub enum ModelError {
         path: PathBuf,
         /// The tensor.
         tensor: String,
+    },
+    /// The running variance of a batch norm in the file is negative, so its square root is no number.
+    #[error("{path}: {tensor}: expected variances, found {found}")]
+    NegativeVariance {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Its first negative number.
+        found: f64,
     },
     /// The tensors in the file are not those of the network.
     #[error("{path}: the weights do not fit {network}\n{mismatch}")]

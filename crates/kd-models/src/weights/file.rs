@@ -1,13 +1,13 @@
-use std::collections::BTreeMap;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use burn_store::burn_pack::{Reader, Tensor as PackTensor};
-use burn_store::{ModuleStore, PytorchStore, SafetensorsStore};
+use burn_store::burn_pack::{MAGIC_NUMBER, Reader, Tensor as PackTensor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::known;
+use super::source::Source;
+use super::{known, names, pytorch, safetensors};
 use crate::{Architecture, InputSpec, ModelError, Shortcut, Statistics};
 
 /// The one entry that kd adds to the header: an [`About`] as JSON. One entry, since a header with several has no order, and
@@ -24,7 +24,7 @@ pub(super) struct About {
     pub(super) sha256: Option<String>,
 }
 
-/// Formats by their extensions.
+/// The formats of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Safetensors,
@@ -34,16 +34,29 @@ pub(super) enum Format {
 }
 
 impl Format {
-    pub(super) fn of(path: &Path) -> Result<Self, ModelError> {
+    /// The format to write, by the extension of the file.
+    pub(super) fn of_name(path: &Path) -> Result<Self, ModelError> {
         let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
         match extension.unwrap_or_default().as_str() {
             "safetensors" => Ok(Self::Safetensors),
-            "pth" | "pt" | "th" => Ok(Self::PyTorch),
             "bpk" => Ok(Self::Burnpack),
             other => Err(ModelError::UnknownFormat {
                 path: path.to_path_buf(),
                 extension: other.to_string(),
             }),
+        }
+    }
+
+    /// The format of a file that begins with these bytes. Its name says nothing: `.bin`, `.ckpt`, `.pth.tar` are all in use.
+    fn of_content(head: &[u8]) -> Option<Self> {
+        if safetensors::begins(head) {
+            Some(Self::Safetensors)
+        } else if head.starts_with(&MAGIC_NUMBER.to_le_bytes()) {
+            Some(Self::Burnpack)
+        } else if pytorch::begins(head) {
+            Some(Self::PyTorch)
+        } else {
+            None
         }
     }
 }
@@ -67,9 +80,6 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The largest safetensors header that is read: the format's own limit.
-const MAX_HEADER: u64 = 100_000_000;
-
 /// A file of weights whose names and shapes have been read; the data stays on disk until a network is filled.
 pub struct WeightFile {
     path: PathBuf,
@@ -81,37 +91,47 @@ pub struct WeightFile {
 }
 
 impl WeightFile {
-    /// Open a `.safetensors` file, a PyTorch checkpoint (`.pth`, `.pt`, `.th`) or a burnpack (`.bpk`).
+    /// Opens a file of safetensors, a PyTorch checkpoint or a burnpack, whatever its name is.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Io`], [`ModelError::UnknownFormat`], [`ModelError::Malformed`], also for a file of [`save`](super::save) whose tensors
-    /// are not those that were saved, and [`ModelError::InvalidInputSpec`] when the file carries one that is out of range.
+    /// [`ModelError::Io`]; [`ModelError::Malformed`], also for a file of [`save`](super::save) whose tensors are not those that were saved, and
+    /// for one in which two tensors have the same name once wrappers are left out; [`ModelError::InvalidInputSpec`] if the file carries
+    /// one that is out of range.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let format = Format::of(path)?;
-        let sha256 = digest(path)?;
-        let mut file = Self {
+        let io = |reason| ModelError::Io {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let malformed = |reason| ModelError::Malformed {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let sha256 = digest(path).map_err(io)?;
+        let source = Source::new(File::open(path).map_err(io)?).map_err(io)?;
+        let head = source.read(0, source.length().min(HEAD)).map_err(io)?;
+        let format = Format::of_content(&head).ok_or_else(|| malformed(unknown(&head)))?;
+        let (tensors, about) = match format {
+            Format::Safetensors => {
+                let mut content = safetensors::read(source).map_err(malformed)?;
+                (content.tensors, content.metadata.remove(ENTRY))
+            }
+            Format::PyTorch => (pytorch::read(source, &head).map_err(malformed)?, None),
+            Format::Burnpack => read_burnpack(path).map_err(malformed)?,
+        };
+        let about = about.map(|json| about_of(&json, &tensors)).transpose();
+        let about = about.map_err(malformed)?;
+        if let Some(about) = &about {
+            about.input_spec.check()?;
+        }
+        Ok(Self {
             path: path.to_path_buf(),
             format,
-            tensors: Vec::new(),
-            architecture: None,
-            input_spec: None,
+            tensors: names::settle(tensors).map_err(malformed)?,
+            architecture: about.as_ref().map(|about| about.architecture),
+            input_spec: about.map(|about| about.input_spec),
             known_statistics: known::statistics(&sha256),
-        };
-        match format {
-            Format::Safetensors => file.read_safetensors()?,
-            Format::PyTorch => file.read_pytorch()?,
-            Format::Burnpack => file.read_burnpack()?,
-        }
-        for tensor in &mut file.tensors {
-            if let Some(name) = tensor.name.strip_prefix("module.") {
-                tensor.name = name.to_string();
-            }
-        }
-        // A count of training steps, which no forward pass reads.
-        file.tensors
-            .retain(|tensor| !tensor.name.ends_with(".num_batches_tracked"));
-        Ok(file)
+        })
     }
 
     /// The architecture that the file names.
@@ -148,108 +168,48 @@ impl WeightFile {
     pub(super) fn into_tensors(self) -> (PathBuf, Format, Vec<PackTensor>) {
         (self.path, self.format, self.tensors)
     }
-
-    fn malformed(&self, reason: impl ToString) -> ModelError {
-        ModelError::Malformed {
-            path: self.path.clone(),
-            reason: reason.to_string(),
-        }
-    }
-
-    fn read_safetensors(&mut self) -> Result<(), ModelError> {
-        let mut store = SafetensorsStore::from_file(&self.path);
-        let tensors = store.get_all_tensors().map_err(|e| self.malformed(e))?;
-        self.tensors = tensors.values().cloned().collect();
-        let metadata = self.safetensors_metadata()?;
-        self.read_about(metadata.get(ENTRY))
-    }
-
-    fn read_burnpack(&mut self) -> Result<(), ModelError> {
-        let reader = Reader::from_file_exact(&self.path).map_err(|e| self.malformed(e))?;
-        let about = reader.metadata().get(ENTRY).cloned();
-        self.tensors = reader.into_tensors().map_err(|e| self.malformed(e))?;
-        self.read_about(about.as_ref())
-    }
-
-    /// What [`super::save`] wrote beside the tensors.
-    fn read_about(&mut self, json: Option<&String>) -> Result<(), ModelError> {
-        let Some(json) = json else { return Ok(()) };
-        let About {
-            architecture,
-            input_spec,
-            sha256,
-        } = serde_json::from_str(json)
-            .map_err(|e| self.malformed(format!("header entry `{ENTRY}`: {e}")))?;
-        input_spec.check()?;
-        if let Some(expected) = sha256 {
-            let found = checksum(&self.tensors).map_err(|e| self.malformed(e))?;
-            if found != expected {
-                let reason = format!("the tensors have SHA-256 {found}, saved were {expected}");
-                return Err(self.malformed(reason));
-            }
-        }
-        self.architecture = Some(architecture);
-        self.input_spec = Some(input_spec);
-        Ok(())
-    }
-
-    /// The string map in the header: eight bytes of length, then JSON.
-    fn safetensors_metadata(&self) -> Result<BTreeMap<String, String>, ModelError> {
-        #[derive(Deserialize)]
-        struct Header {
-            #[serde(default, rename = "__metadata__")]
-            metadata: BTreeMap<String, String>,
-        }
-        let header = || -> std::io::Result<Vec<u8>> {
-            let mut file = std::fs::File::open(&self.path)?;
-            let mut length = [0; 8];
-            file.read_exact(&mut length)?;
-            let length = u64::from_le_bytes(length).min(MAX_HEADER);
-            let mut json = Vec::new();
-            file.take(length).read_to_end(&mut json)?;
-            Ok(json)
-        };
-        let json = header().map_err(|e| self.malformed(e))?;
-        let header: Header = serde_json::from_slice(&json).map_err(|e| self.malformed(e))?;
-        Ok(header.metadata)
-    }
-
-    /// The tensors, which may stand under one of the two usual entries.
-    fn read_pytorch(&mut self) -> Result<(), ModelError> {
-        let mut reason = String::from("it holds no tensors");
-        for key in [Some("state_dict"), Some("model"), None] {
-            let mut store = PytorchStore::from_file(&self.path).map_indices_contiguous(false);
-            if let Some(key) = key {
-                store = store.with_top_level_key(key);
-            }
-            match store.get_all_tensors() {
-                Ok(tensors) if !tensors.is_empty() => {
-                    self.tensors = tensors.values().cloned().collect();
-                    return Ok(());
-                }
-                Ok(_) => {}
-                Err(error) => reason = error.to_string(),
-            }
-        }
-        Err(self.malformed(reason))
-    }
 }
 
-fn digest(path: &Path) -> Result<String, ModelError> {
-    let io = |reason| ModelError::Io {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let mut file = std::fs::File::open(path).map_err(io)?;
+/// As many bytes as tell the formats apart: a tar archive says what it is in bytes 257 to 261.
+const HEAD: u64 = 512;
+
+fn unknown(head: &[u8]) -> String {
+    let start = head[..head.len().min(16)].escape_ascii();
+    format!("neither safetensors nor a PyTorch checkpoint nor a burnpack; it begins with `{start}`")
+}
+
+fn read_burnpack(path: &Path) -> Result<(Vec<PackTensor>, Option<String>), String> {
+    let reader = Reader::from_file_exact(path).map_err(|e| e.to_string())?;
+    let about = reader.metadata().get(ENTRY).cloned();
+    let tensors = reader.into_tensors().map_err(|e| e.to_string())?;
+    Ok((tensors, about))
+}
+
+/// What [`super::save`] wrote beside the tensors, if they are those that were saved.
+fn about_of(json: &str, tensors: &[PackTensor]) -> Result<About, String> {
+    let about: About =
+        serde_json::from_str(json).map_err(|e| format!("header entry `{ENTRY}`: {e}"))?;
+    if let Some(expected) = &about.sha256 {
+        let found = checksum(tensors)?;
+        if found != *expected {
+            return Err(format!(
+                "the tensors have SHA-256 {found}, saved were {expected}"
+            ));
+        }
+    }
+    Ok(about)
+}
+
+fn digest(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        match file.read(&mut buffer).map_err(io)? {
-            0 => break,
+        match file.read(&mut buffer)? {
+            0 => return Ok(hexadecimal(&hasher.finalize())),
             count => hasher.update(&buffer[..count]),
         }
     }
-    Ok(hexadecimal(&hasher.finalize()))
 }
 
 #[cfg(test)]

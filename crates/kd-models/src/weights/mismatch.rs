@@ -1,8 +1,10 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use burn_store::{ApplyError, ApplyResult};
+use burn_store::burn_pack::Tensor as PackTensor;
 
-/// Every way in which a set of tensors does not fit a network.
+/// Every way in which a set of tensors does not fit a network. Names and shapes are those of the file's format: PyTorch's for PyTorch
+/// checkpoints and safetensors, Burn's for burnpacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mismatch {
     /// Tensors of the network that the file lacks.
@@ -13,6 +15,8 @@ pub struct Mismatch {
     pub misshapen: Vec<Misshapen>,
     /// Tensors whose data could not be read, with the reason.
     pub unreadable: Vec<String>,
+    /// What all names in the file begin with, where no tensor of the network was found: `backbone.`
+    pub prefix: Option<String>,
 }
 
 /// A tensor of another shape than the network's.
@@ -20,49 +24,60 @@ pub struct Mismatch {
 pub struct Misshapen {
     /// Its name.
     pub name: String,
-    /// The network's shape, in Burn's layout.
+    /// The network's shape.
     pub expected: Vec<usize>,
-    /// The file's, in Burn's layout.
+    /// The file's.
     pub found: Vec<usize>,
 }
 
 impl Mismatch {
-    /// `None` when everything fits.
-    pub(super) fn of(result: ApplyResult) -> Option<Self> {
+    /// Compares a file's tensors with those of a network, as the file's format has them. `None` if everything fits.
+    pub(super) fn between(network: &[PackTensor], file: &[PackTensor]) -> Option<Self> {
+        let by_name = |tensors: &[PackTensor]| -> BTreeMap<String, (Vec<usize>, bool)> {
+            let named = tensors.iter().map(|tensor| {
+                let float = tensor.dtype.is_float();
+                (tensor.name.clone(), (tensor.shape.to_vec(), float))
+            });
+            named.collect()
+        };
+        let (network, file) = (by_name(network), by_name(file));
+        let without = |a: &BTreeMap<String, _>, b: &BTreeMap<String, _>| -> Vec<String> {
+            let names = a.keys().filter(|name| !b.contains_key(*name));
+            names.cloned().collect()
+        };
         let mut mismatch = Self {
-            missing: result
-                .missing
-                .iter()
-                .map(|(name, _)| in_file(name))
-                .collect(),
-            unexpected: result.unused.iter().map(|name| in_file(name)).collect(),
+            missing: without(&network, &file),
+            unexpected: without(&file, &network),
             ..Self::default()
         };
-        for error in result.errors {
-            match error {
-                ApplyError::ShapeMismatch {
-                    path,
-                    expected,
-                    found,
-                } => mismatch.misshapen.push(Misshapen {
-                    name: in_file(&path),
-                    expected: expected.to_vec(),
-                    found: found.to_vec(),
+        for (name, (expected, _)) in network.iter() {
+            match file.get(name) {
+                Some((found, _)) if found != expected => mismatch.misshapen.push(Misshapen {
+                    name: name.clone(),
+                    expected: expected.clone(),
+                    found: found.clone(),
                 }),
-                other => mismatch.unreadable.push(other.to_string()),
+                Some((_, false)) => mismatch
+                    .unreadable
+                    .push(format!("{name}: its numbers are integers")),
+                _ => {}
             }
         }
-        // A misshapen tensor was neither missing nor unexpected.
-        let misshapen = |name: &String| mismatch.misshapen.iter().any(|m| m.name == *name);
-        mismatch.missing.retain(|name| !misshapen(name));
-        mismatch.unexpected.retain(|name| !misshapen(name));
+        if mismatch.missing.len() == network.len() {
+            mismatch.prefix = shared_prefix(file.keys());
+        }
         (mismatch != Self::default()).then_some(mismatch)
     }
 }
 
-/// The name that a tensor has in files, from the one it has in kd's networks.
-pub(super) fn in_file(name: &str) -> String {
-    name.replace(".gamma", ".weight").replace(".beta", ".bias")
+/// The first part of all names, with its point, if it is the same.
+fn shared_prefix<'a>(names: impl Iterator<Item = &'a String>) -> Option<String> {
+    let first = |name: &'a String| name.split_once('.').map(|(first, _)| first);
+    let parts: BTreeSet<_> = names.map(first).collect();
+    match parts.into_iter().collect::<Vec<_>>()[..] {
+        [Some(part)] => Some(format!("{part}.")),
+        _ => None,
+    }
 }
 
 impl fmt::Display for Mismatch {
@@ -93,6 +108,9 @@ impl fmt::Display for Mismatch {
                 .collect(),
         );
         group("unreadable", self.unreadable.clone());
+        if let Some(prefix) = &self.prefix {
+            lines.push(format!("  all names in the file begin with `{prefix}`"));
+        }
         f.write_str(&lines.join("\n"))
     }
 }

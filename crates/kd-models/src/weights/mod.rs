@@ -1,24 +1,29 @@
 //! Weights in files: PyTorch checkpoints, safetensors and burnpacks in, safetensors with PyTorch's names or burnpacks out.
 //!
-//! A tensor is known by the name that PyTorch gives it (`layer1.0.conv1.weight`). The conventions of the published
-//! checkpoints are understood: a `state_dict` or `model` entry around the tensors, a `module.` prefix, `linear` or `fc` for a
-//! ResNet's head, and ResNets of either shortcut. Files that [`save`] wrote also carry their architecture, [`InputSpec`] and a checksum.
+//! A tensor is known by the name that PyTorch gives it (`layer1.0.conv1.weight`). What training scripts put around the tensors is
+//! understood: entries (`state_dict`, `model`, `net`, …), parts of names (`module.`, `_orig_mod.`, `model.`, …), `linear` or `fc`
+//! for a ResNet's head, ResNets of either shortcut, and numbers of 16, 32 or 64 bits, which become the network's. The book's
+//! page on networks lists the scripts. Files that [`save`] wrote also carry their architecture, [`InputSpec`] and a checksum.
 //!
-//! Nothing in a file is executed: checkpoints are read by a pickle reader that knows tensors alone. What is cut off, does not fit its
-//! checksum (files of [`save`], PyTorch's archives) or holds what is not a number is an error.
+//! Nothing in a file is run: the pickle in a checkpoint is read by a machine that notes calls and makes none. A file that is cut off, does
+//! not fit its checksum (files of [`save`], PyTorch's archives) or holds what is not a number is an error.
 
 mod file;
 mod known;
 mod mismatch;
+mod names;
+mod pytorch;
+mod safetensors;
+mod source;
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use burn_store::burn_pack::{Tensor as PackTensor, Writer};
 use burn_store::{
     BurnToPyTorchAdapter, ModuleAdapter, ModuleSnapshot, ModuleStore, PyTorchToBurnAdapter,
-    SafetensorsStore,
+    SafetensorsStore, bridge,
 };
 
 pub use file::WeightFile;
@@ -28,7 +33,7 @@ pub use mismatch::{Mismatch, Misshapen};
 use crate::network::Network;
 use crate::{Architecture, Classifier, Classify, InputSpec, ModelConfig, ModelError, Statistics};
 
-/// Restore a network whose architecture the caller names, or the file does.
+/// Restores a network whose architecture the caller names, or the file does.
 ///
 /// The [`InputSpec`] is the one in the file. Where the file has none, it is `statistics` if given, else the statistics
 /// that a published checkpoint is known to have been trained with (it is recognised by its SHA-256), else those of
@@ -75,12 +80,12 @@ fn with_statistics(spec: &InputSpec, statistics: Statistics) -> Result<InputSpec
     )
 }
 
-/// Fill `classifier` with the tensors of `file`.
+/// Fills `classifier` with the tensors of `file`, whose numbers become those of the network's type.
 ///
 /// # Errors
 ///
 /// [`ModelError::Mismatch`] when a tensor is missing, unexpected or of another shape, [`ModelError::NotFinite`] when one holds what is not a
-/// number: a network is filled whole or not at all.
+/// finite number of the network's type, [`ModelError::NegativeVariance`]: a network is filled whole or not at all.
 pub fn load(mut classifier: Classifier, file: WeightFile) -> Result<Classifier, ModelError> {
     let network = format!(
         "{} with {} classes",
@@ -89,48 +94,74 @@ pub fn load(mut classifier: Classifier, file: WeightFile) -> Result<Classifier, 
     );
     let (path, format, mut tensors) = file.into_tensors();
     rename_head(&mut tensors, classifier.network());
+    let fitting = |mismatch: Option<Mismatch>| match mismatch {
+        None => Ok(()),
+        Some(mismatch) => Err(ModelError::Mismatch {
+            path: path.clone(),
+            network: network.clone(),
+            mismatch: Box::new(mismatch),
+        }),
+    };
+    let expected = tensors_of(classifier.network(), format);
+    fitting(Mismatch::between(&expected, &tensors))?;
+    let types: HashMap<_, _> = expected
+        .into_iter()
+        .map(|tensor| (tensor.name, tensor.dtype))
+        .collect();
+    let tensors = tensors.into_iter().map(|tensor| match types[&tensor.name] {
+        dtype if dtype == tensor.dtype => tensor,
+        dtype => {
+            let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+            bridge::map_data(tensor, name, dtype, shape, move |data| {
+                data.convert_dtype(dtype)
+            })
+        }
+    });
     let adapter: Option<Box<dyn ModuleAdapter>> = match format {
         Format::Burnpack => None,
         Format::Safetensors | Format::PyTorch => Some(Box::new(PyTorchToBurnAdapter)),
     };
+    let tensors = tensors.collect();
     let result = classifier.network_mut().apply(tensors, None, adapter, true);
-    if let Some(mismatch) = Mismatch::of(result) {
-        return Err(ModelError::Mismatch {
-            path,
-            network,
-            mismatch: Box::new(mismatch),
-        });
+    let unreadable: Vec<_> = result.errors.iter().map(ToString::to_string).collect();
+    fitting((!unreadable.is_empty()).then(|| Mismatch {
+        unreadable,
+        ..Mismatch::default()
+    }))?;
+    for tensor in tensors_of(classifier.network(), format) {
+        check(&path, tensor)?;
     }
-    match not_finite(classifier.network()) {
-        None => Ok(classifier),
-        Some(tensor) => Err(ModelError::NotFinite { path, tensor }),
-    }
+    Ok(classifier)
 }
 
-/// The first tensor with a number that is none.
-fn not_finite(network: &Network) -> Option<String> {
-    #[derive(Default)]
-    struct Finite {
-        path: Vec<String>,
-        found: Option<String>,
+/// The tensors of a network as they stand in files.
+fn tensors_of(network: &Network, format: Format) -> Vec<PackTensor> {
+    let adapter: Option<Box<dyn ModuleAdapter>> = match format {
+        Format::Safetensors | Format::PyTorch => Some(Box::new(BurnToPyTorchAdapter)),
+        Format::Burnpack => None,
+    };
+    network.collect(None, adapter, true)
+}
+
+/// Whether a network can compute with these numbers.
+fn check(path: &Path, tensor: PackTensor) -> Result<(), ModelError> {
+    let (path, name) = (path.to_path_buf(), tensor.name.clone());
+    let data = bridge::into_data(tensor).map_err(|e| ModelError::Malformed {
+        path: path.clone(),
+        reason: format!("{name}: {e}"),
+    })?;
+    if !data.iter::<f64>().all(f64::is_finite) {
+        return Err(ModelError::NotFinite { path, tensor: name });
     }
-    impl ModuleVisitor for Finite {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_string());
-        }
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let finite = param.val().is_finite().all().into_scalar::<bool>();
-            if !finite && self.found.is_none() {
-                self.found = Some(mismatch::in_file(&self.path.join(".")));
-            }
-        }
+    let negative = |found: &f64| *found < 0.0;
+    match data.iter::<f64>().find(negative) {
+        Some(found) if name.ends_with("running_var") => Err(ModelError::NegativeVariance {
+            path,
+            tensor: name,
+            found,
+        }),
+        _ => Ok(()),
     }
-    let mut finite = Finite::default();
-    network.visit(&mut finite);
-    finite.found
 }
 
 /// A ResNet's head is `linear` or `fc`, by who published it.
@@ -165,19 +196,9 @@ pub fn save(classifier: &Classifier, path: &Path) -> Result<(), ModelError> {
         path: path.to_path_buf(),
         reason,
     };
-    let format = Format::of(path)?;
-    let adapter: Option<Box<dyn ModuleAdapter>> = match format {
-        Format::Safetensors => Some(Box::new(BurnToPyTorchAdapter)),
-        Format::Burnpack => None,
-        Format::PyTorch => {
-            return Err(ModelError::UnknownFormat {
-                path: path.to_path_buf(),
-                extension: "a PyTorch checkpoint to write".into(),
-            });
-        }
-    };
+    let format = Format::of_name(path)?;
     let network: &Network = classifier.network();
-    let tensors = network.collect(None, adapter, true);
+    let tensors = tensors_of(network, format);
     let sha256 = checksum(&tensors).map_err(|e| io(std::io::Error::other(e)))?;
     let about = serde_json::to_string(&About {
         architecture: classifier.architecture(),
