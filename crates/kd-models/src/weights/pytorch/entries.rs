@@ -167,3 +167,64 @@ impl Walk<'_> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::super::pickle::Pickle;
+    use super::{Checkpoint, weights};
+
+    fn found(pickle: &[u8]) -> Result<Vec<String>, String> {
+        let checkpoint = Checkpoint {
+            pickle: Pickle::read(pickle)?,
+            places: HashMap::new(),
+            outside: HashMap::new(),
+        };
+        let found = weights(&checkpoint)?.into_iter();
+        Ok(found.map(|(name, _)| name).collect())
+    }
+
+    /// `torch._utils._rebuild_tensor_v2` of one number, with this shape and these strides.
+    fn tensor(shape: &str, stride: &str) -> String {
+        let storage = "(Vstorage\nctorch\nFloatStorage\nV0\nVcpu\nI1\ntQ";
+        format!("ctorch._utils\n_rebuild_tensor_v2\n({storage}I0\n({shape}t({stride}ttR")
+    }
+
+    #[test]
+    fn the_trained_weights_come_before_their_average() -> Result<(), String> {
+        let one = tensor("I1\n", "I1\n");
+        let entry = |key: &str, name: &str| format!("V{key}\n}}V{name}\n{one}ss");
+        let both = format!("}}{}{}.", entry("model_ema", "a"), entry("model", "b"));
+        assert_eq!(found(both.as_bytes())?, ["b"]);
+        let average = format!("}}{}V{}\n{one}s.", entry("model_ema", "a"), "best_acc");
+        assert_eq!(found(average.as_bytes())?, ["a"]);
+        let unknown = format!("}}{}.", entry("mine", "a"));
+        assert_eq!(found(unknown.as_bytes())?, ["mine.a"]);
+        Ok(())
+    }
+
+    /// A dictionary that holds itself, once or twice, and one that doubles at every level.
+    #[test]
+    fn what_holds_itself_is_refused() {
+        assert!(found(b"}q\x00Va\nh\x00s.").is_err());
+        assert!(found(b"}q\x00Va\nh\x00sVb\nh\x00s.").is_err());
+        assert!(found(b"}q\x00Vmodel\nh\x00sVnet\nh\x00s.").is_err());
+        let doubled = "}q\x01Va\nh\x00sVb\nh\x00sh\x01q\x000".repeat(60);
+        assert!(found(format!("}}q\x00{doubled}h\x00.").as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_tensor_beyond_its_storage_is_refused() -> Result<(), String> {
+        let of = |shape: &str, stride: &str| {
+            found(format!("}}Va\n{}s.", tensor(shape, stride)).as_bytes())
+        };
+        assert_eq!(of("I1\n", "I1\n")?, ["a"]);
+        assert_eq!(of("I0\nI5\n", "I5\nI1\n")?, ["a"]);
+        assert!(of("I2\n", "I1\n").is_err());
+        assert!(of("I9223372036854775807\nI8\n", "I0\nI0\n").is_err());
+        assert!(of("I2\n", "I9223372036854775807\n").is_err());
+        assert!(of("I1\nI1\n", "I1\n").is_err());
+        Ok(())
+    }
+}

@@ -442,3 +442,76 @@ impl<R: BufRead> Input<R> {
         Ok(Node::Integer(i128::from_le_bytes(whole)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Node, Pickle};
+    use proptest::prelude::*;
+
+    fn read(bytes: &[u8]) -> Result<Pickle, String> {
+        Pickle::read(bytes)
+    }
+
+    #[test]
+    fn numbers_of_every_protocol() -> Result<(), String> {
+        for (bytes, expected) in [
+            (&b"I-7\n."[..], -7),
+            (b"L1001L\n.", 1001),
+            (b"J\xff\xff\xff\xff.", -1),
+            (b"K\xff.", 255),
+            (b"M\x00\x01.", 256),
+            (b"\x8a\x00.", 0),
+            (b"\x8a\x02\xff\x00.", 255),
+            (b"\x8a\x01\x80.", -128),
+            (b"\x8b\x03\x00\x00\x00\x00\x00\x01.", 65536),
+        ] {
+            let pickle = read(bytes)?;
+            match pickle.nodes[pickle.root] {
+                Node::Integer(found) => assert_eq!(found, expected),
+                ref other => panic!("{other:?}"),
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_unknown_instruction_is_named_with_its_place() {
+        let error = read(b"\x80\x02}\xffq.").map(|_| ());
+        let expected = "pickle, byte 3: unknown instruction 0xff";
+        assert_eq!(error, Err(expected.to_string()));
+        assert!(read(b"\x80\x06.").is_err());
+    }
+
+    /// Neither what claims to be long nor what is deep takes memory or stack.
+    #[test]
+    fn claims_cost_nothing() {
+        for bytes in [
+            &b"X\xff\xff\xff\xff"[..],
+            b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7f",
+        ] {
+            assert!(read(bytes).is_err());
+        }
+        let mut deep = vec![b')'];
+        deep.extend([0x85; 1_000_000]);
+        deep.push(b'.');
+        assert!(read(&deep).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = read(&bytes);
+        }
+
+        /// The same of instructions alone, which go further.
+        #[test]
+        fn any_instructions_are_read_or_refused(
+            codes in prop::collection::vec(
+                prop::sample::select(&b"(.012lt]})aesudbRQN\x81\x85\x86\x87\x88\x90\x91\x92\x93\x94h\x00q\x00K\x01"[..]),
+                0..400,
+            )
+        ) {
+            let _ = read(&codes);
+        }
+    }
+}
