@@ -55,10 +55,6 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     let started = Instant::now();
     let report = evaluate(&network, &sets.test, options.batch_size, &Progress::Auto)?;
     let seconds = started.elapsed().as_secs_f64();
-    if !options.common.json {
-        print(&report)?;
-    }
-
     let mut page = None;
     if let Some(folder) = &options.common.out {
         let diagram = reliability_diagram(&report.calibration_bins, report.ece)?;
@@ -82,6 +78,9 @@ fn run(options: &Options) -> anyhow::Result<Value> {
             )
             .render();
         page = Some(write_page(folder, &html)?);
+    }
+    if !options.common.json {
+        print(&report)?;
     }
     Ok(json!({
         "example": "evaluate",

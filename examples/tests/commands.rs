@@ -444,23 +444,299 @@ fn files_that_do_not_fit_and_folders_that_cannot_be_written_are_refused() {
     );
 }
 
-/// A disk that is full when the page is written: everything goes to it, nothing of it stays.
+/// Every example with the options of its shortest run.
+#[cfg(unix)]
+fn short_runs(folder: &Path) -> Vec<Command> {
+    let weights = student(folder);
+    let names = [
+        "quickstart",
+        "distill",
+        "evaluate",
+        "rank_augmentations",
+        "diagnose",
+        "gallery",
+        "zoo",
+    ];
+    let mut found: BTreeSet<String> = BTreeSet::new();
+    for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            found.insert(path.file_stem().unwrap().to_string_lossy().into());
+        }
+    }
+    assert_eq!(found, names.map(String::from).into(), "an example is new");
+    let of_weights = ["--limit", "40", "--weights"];
+    names
+        .map(|name| {
+            let mut command = example(name);
+            match name {
+                "quickstart" => command
+                    .args(["--limit", "40", "--epochs", "1", "--teacher-epochs", "1"])
+                    .args(["--seeds", "1", "--teacher", "resnet8"]),
+                "distill" => command.args(["--recipe", "ce", "--limit", "40", "--epochs", "1"]),
+                "evaluate" => command.args(of_weights).arg(&weights),
+                "rank_augmentations" => command.args(of_weights).arg(&weights).args([
+                    "--means",
+                    "2",
+                    "--batch-size",
+                    "8",
+                    "--schemes",
+                    "identity",
+                ]),
+                "diagnose" => command
+                    .args(["--limit", "40", "--means", "0", "--network"])
+                    .arg(format!("resnet8={}", weights.display())),
+                _ => &mut command,
+            };
+            if name != "zoo" {
+                let out = if name == "gallery" {
+                    "gallery.png"
+                } else {
+                    name
+                };
+                command.arg("--out").arg(folder.join("out").join(out));
+            }
+            command
+        })
+        .into()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_that_is_closed_ends_every_example_quietly() {
+    use std::process::Stdio;
+    for json in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        for mut command in short_runs(folder.path()) {
+            if json {
+                command.arg("--json");
+            }
+            let name = format!("{command:?}");
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let output = command.stdout(Stdio::from(writer)).output().unwrap();
+            let message = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{name}: {message}");
+            assert!(
+                !message.contains("error") && !message.contains("panicked"),
+                "{message}"
+            );
+        }
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_an_error_and_leaves_no_half_file() {
+fn output_to_a_full_disk_is_an_error_of_every_example() {
+    use std::process::Stdio;
+    let full = || Stdio::from(fs::File::options().write(true).open("/dev/full").unwrap());
     let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("run");
-    fs::create_dir(&out).unwrap();
-    std::os::unix::fs::symlink("/dev/full", out.join("report.tmp")).unwrap();
-    let run = ["--recipe", "ce", "--limit", "32", "--epochs", "1", "--out"];
-    let no_space = ["report.html", "No space left on device"];
-    refused(example("distill").args(run).arg(&out), &no_space);
-    assert!(!out.join("report.html").exists());
-    assert!(fs::symlink_metadata(out.join("report.tmp")).is_err());
-    // The run itself is whole: with room, it ends.
-    let mut again = example("distill");
-    json(again.args(run).arg(&out).arg("--resume"));
+    for mut command in short_runs(folder.path()) {
+        command.arg("--json");
+        let name = format!("{command:?}");
+        let output = command.stdout(full()).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{name}: {message}");
+        assert!(
+            message.contains("standard output: No space left on device"),
+            "{name}: {message}"
+        );
+    }
+    // Where standard error cannot be written, there is nobody to tell.
+    let folder = tempfile::tempdir().unwrap();
+    for mut command in short_runs(folder.path()) {
+        let name = format!("{command:?}");
+        let output = command.arg("--json").stderr(full()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{name}");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap();
+    }
+}
+
+/// Every file that an example leaves is new or its own, whatever lies beside it.
+#[cfg(unix)]
+#[test]
+fn files_beside_the_output_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = |folder: &Path| -> BTreeSet<PathBuf> {
+        let mut found = BTreeSet::new();
+        let mut folders = vec![folder.to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => drop(found.insert(path)),
+                }
+            }
+        }
+        found
+    };
+    for mut command in short_runs(folder.path()) {
+        assert!(command.output().unwrap().status.success());
+    }
+    let out = folder.path().join("out");
+    let written = files(&out);
+    // Beside each file, one of the name that a careless writer would take for a moment.
+    let beside: Vec<PathBuf> = written
+        .iter()
+        .map(|path| path.with_extension("tmp"))
+        .collect();
+    for path in &beside {
+        fs::write(path, "the user's").unwrap();
+    }
+    for mut command in short_runs(&folder.path().join("again")) {
+        // The same places: a run that is complete is read, all else is written anew.
+        let again: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
+        let mut repeated = Command::new(command.get_program());
+        let moved = |argument: &std::ffi::OsString| {
+            let text = argument.to_string_lossy();
+            let from = folder.path().join("again/out").display().to_string();
+            text.replace(&from, &out.display().to_string())
+        };
+        repeated.args(again.iter().map(moved));
+        if command.get_program().to_string_lossy().contains("distill") {
+            repeated.arg("--resume");
+        }
+        let output = repeated.output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{repeated:?}: {message}");
+        drop(command.stdout(std::process::Stdio::null()));
+    }
+    for path in &beside {
+        assert_eq!(fs::read_to_string(path).unwrap(), "the user's", "{path:?}");
+    }
+    let extra: Vec<_> = files(&out)
+        .into_iter()
+        .filter(|path| !written.contains(path) && !beside.contains(path))
+        .collect();
+    // A ranking sets the means of the one before aside.
+    assert_eq!(extra, [out.join("rank_augmentations/means.1.jsonl")]);
+}
+
+/// The page cannot take its place, since a folder has it; nothing of it stays.
+#[test]
+fn a_page_that_cannot_be_written_is_an_error_and_leaves_no_half_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = student(folder.path());
+    let out = folder.path().join("page");
+    fs::create_dir_all(out.join("report.html/in the way")).unwrap();
+    let evaluate = || {
+        let mut command = example("evaluate");
+        command.args(["--limit", "40", "--weights"]).arg(&weights);
+        command.arg("--out").arg(&out);
+        command
+    };
+    refused(&mut evaluate(), &["report.html"]);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+    fs::remove_dir_all(out.join("report.html")).unwrap();
+    json(&mut evaluate());
     assert!(out.join("report.html").is_file());
+}
+
+/// Ctrl-C, and the command that it says goes on.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_run_with_a_checkpoint() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    let folder = tempfile::tempdir().unwrap();
+    let distill = |out: &str| {
+        let mut command = example("distill");
+        command
+            .args(["--recipe", "ce", "--limit", "400", "--epochs", "2"])
+            .args(["--set", "log.checkpoint_steps=1", "--set", "batch_size=16"])
+            .arg("--out")
+            .arg(folder.path().join(out));
+        command
+    };
+    json(&mut distill("whole"));
+    let mut child = distill("stopped").stderr(Stdio::piped()).spawn().unwrap();
+    while !folder.path().join("stopped/checkpoint/state.json").exists() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let lines: Vec<String> = lines.map(Result::unwrap).collect();
+    let message = lines.join("\n");
+    assert!(message.contains("stopped as asked"), "{message}");
+    let command = lines
+        .iter()
+        .find_map(|line| line.strip_prefix("to go on: "));
+    let status = Command::new("sh").arg("-c").arg(command.unwrap()).output();
+    assert!(status.unwrap().status.success());
+    let metrics = |out: &str| fs::read(folder.path().join(out).join("metrics.jsonl")).unwrap();
+    assert_eq!(metrics("stopped"), metrics("whole"));
+}
+
+/// The input statistics of a network are those of the data, not of the part that `--limit` leaves.
+#[test]
+fn a_limit_does_not_change_what_a_network_takes_its_input_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let statistics = |limit: &str| {
+        let out = folder.path().join(limit);
+        let mut command = example("distill");
+        command.args(["--recipe", "ce", "--epochs", "1", "--limit", limit, "--out"]);
+        json(command.arg(&out).args(["--set", "batch_size=16"]));
+        let bytes = fs::read(out.join("student.safetensors")).unwrap();
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+        let about = header["__metadata__"]["kd"].as_str().unwrap();
+        let about: Value = serde_json::from_str(about).unwrap();
+        about["input_spec"].clone()
+    };
+    assert_eq!(statistics("16"), statistics("48"));
+}
+
+#[test]
+fn a_ranking_that_is_refused_leaves_the_journal_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = student(folder.path());
+    let out = folder.path().join("rank");
+    let rank = |more: &[&str]| {
+        let mut command = example("rank_augmentations");
+        command.args([
+            "--limit",
+            "40",
+            "--batch-size",
+            "8",
+            "--schemes",
+            "identity",
+        ]);
+        command.arg("--weights").arg(&weights).args(more);
+        command.arg("--out").arg(&out);
+        command
+    };
+    json(&mut rank(&["--means", "2"]));
+    let journal = fs::read(out.join("means.jsonl")).unwrap();
+    refused(&mut rank(&["--means", "0"]), &["means", "0", "at least 2"]);
+    refused(&mut rank(&["--means", "1"]), &["means", "1", "at least 2"]);
+    assert_eq!(fs::read(out.join("means.jsonl")).unwrap(), journal);
+    assert!(!out.join("means.1.jsonl").exists());
+    json(&mut rank(&["--means", "2"]));
+    assert_eq!(fs::read(out.join("means.1.jsonl")).unwrap(), journal);
+}
+
+#[test]
+fn a_seed_that_toml_cannot_write_is_refused_by_name() {
+    for seed in ["9223372036854775808", "18446744073709551615"] {
+        let output = example("distill").args(["--seed", seed]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            message.contains(seed) && message.contains("--seed"),
+            "{message}"
+        );
+        let set = format!("seed={seed}");
+        refused(
+            example("distill").args(["--set", &set]),
+            &["seed", seed, "64 bits"],
+        );
+    }
+    json(example("distill").args(["--print-recipe", "--seed", "9223372036854775807"]));
 }
 
 #[test]
