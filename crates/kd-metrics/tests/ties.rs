@@ -25,7 +25,7 @@ fn evaluate(rows: &[(Vec<f32>, i64)], bins: usize) -> EvaluationReport {
     evaluation.compute().unwrap()
 }
 
-/// A predictor of four classes that says class 0 with one of these twelfths, and is right that often.
+/// A predictor of four classes: it says class 0 with one of these twelfths, and is right that often.
 fn calibrated(levels: &[u8], copies: usize) -> Vec<(Vec<f32>, i64)> {
     let mut rows = Vec::new();
     for &level in levels {

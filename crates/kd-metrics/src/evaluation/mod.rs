@@ -3,6 +3,7 @@
 mod calibration;
 mod class_means;
 mod confusion;
+mod equal_mass;
 mod human;
 mod report;
 mod row;

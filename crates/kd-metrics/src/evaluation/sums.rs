@@ -2,9 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::calibration::{BinSums, Confidences, EqualWidth, bin_index, ece, largest_gap, mean_gap};
+use super::calibration::{BinSums, EqualWidth, bin_index, ece, largest_gap, mean_gap};
 use super::class_means::{ClassMeans, separability};
 use super::confusion::ConfusionMatrix;
+use super::equal_mass::Confidences;
 use super::human::HumanSums;
 use super::row::{self, RowReport, Scores};
 use super::{EvaluationConfig, EvaluationReport};
