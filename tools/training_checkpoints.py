@@ -315,7 +315,7 @@ def write(folder: pathlib.Path):
     refused("two_heads.pth", {**state, "module.fc.weight": torch.zeros(10, 64)}, "`fc.weight` and `module.fc.weight` are both `fc.weight`")
     refused("numpy.pkl", {"model": {k: v.numpy() for k, v in state.items()}}, "it holds no tensors")
     refused("complex.pth", {**state, "fc.weight": torch.zeros(10, 64, dtype=torch.complex64)}, "fc.weight")
-    refused("integers.pth", {**state, "fc.weight": torch.zeros(10, 64, dtype=torch.int64)}, "fc.weight: its numbers are integers")
+    refused("integers.pth", {**state, "fc.weight": torch.zeros(10, 64, dtype=torch.int64)}, "fc.weight: its numbers are I64")
     refused("overflow.pth", {**state, "fc.weight": torch.full((10, 64), 1e300, dtype=torch.float64)}, "fc.weight: expected finite numbers")
     refused("variance.pth", {**state, "bn1.running_var": -state["bn1.running_var"]}, "bn1.running_var: expected variances")
     refused("classes.pth", {**state, "fc.weight": torch.zeros(10, 9), "fc.bias": torch.zeros(9)}, "fc.weight: expected [10, 64], found [10, 9]")

@@ -1,5 +1,6 @@
-//! Checkpoints as training scripts write them, all of one network: each is read to the numbers that PyTorch has, or is refused with
-//! the words that the table of `docs/models.md` gives for it. `tools/training_checkpoints.py` writes them.
+//! Checkpoints as training scripts write them, all of one network: each is read to the numbers that
+//! PyTorch has, or is refused with the words that the table of `docs/models.md` gives for it.
+//! `tools/training_checkpoints.py` writes them.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 #[path = "common/formula.rs"]
@@ -146,8 +147,8 @@ fn the_networks_are_as_accurate_as_in_pytorch() {
     assert!(left.is_empty());
 }
 
-/// A whole network cut off or with a bit turned over, in every container: an error, or the same numbers where the container has
-/// checksums. The old ones have none.
+/// A whole network cut off or with a bit turned over, in every container: an error, or the same
+/// numbers where the container has checksums. The old ones have none.
 #[test]
 fn damaged_checkpoints_never_panic() {
     let fixture = fixture();

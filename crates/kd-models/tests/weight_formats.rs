@@ -82,7 +82,8 @@ fn safetensors_are_known_by_their_content() {
     );
 }
 
-/// A type that burn-store does not know is one tensor more than the network has, and not an unreadable file.
+/// A type that burn-store does not know is one tensor more than the network has, and not an
+/// unreadable file.
 #[test]
 fn odd_numbers_beside_the_weights_are_a_mismatch() {
     let folder = tempfile::tempdir().unwrap();

@@ -10,8 +10,8 @@ use super::source::Source;
 use super::{known, names, pytorch, safetensors};
 use crate::{Architecture, InputSpec, ModelError, Shortcut, Statistics};
 
-/// The one entry that kd adds to the header: an [`About`] as JSON. One entry, since a header with several has no order, and
-/// equal networks are to be equal files.
+/// The one entry that kd adds to the header: an [`About`] as JSON. One entry, since a header with
+/// several has no order, and equal networks are to be equal files.
 pub(super) const ENTRY: &str = "kd";
 
 /// What a file says of its network.
@@ -47,7 +47,8 @@ impl Format {
         }
     }
 
-    /// The format of a file that begins with these bytes. Its name says nothing: `.bin`, `.ckpt`, `.pth.tar` are all in use.
+    /// The format of a file that begins with these bytes. Its name says nothing: `.bin`, `.ckpt`,
+    /// `.pth.tar` are all in use.
     fn of_content(head: &[u8]) -> Option<Self> {
         if safetensors::begins(head) {
             Some(Self::Safetensors)
@@ -80,7 +81,8 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A file of weights whose names and shapes have been read; the data stays on disk until a network is filled.
+/// A file of weights whose names and shapes have been read; the data stays on disk until a network
+/// is filled.
 pub struct WeightFile {
     path: PathBuf,
     format: Format,
@@ -95,9 +97,10 @@ impl WeightFile {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Io`]; [`ModelError::Malformed`], also for a file of [`save`](super::save) whose tensors are not those that were saved, and
-    /// for one in which two tensors have the same name once wrappers are left out; [`ModelError::InvalidInputSpec`] if the file carries
-    /// one that is out of range.
+    /// [`ModelError::Io`]; [`ModelError::Malformed`], also for a file of [`save`](super::save)
+    /// whose tensors are not those that were saved, and for one in which two tensors have the same
+    /// name once wrappers are left out; [`ModelError::InvalidInputSpec`] if the file carries one
+    /// that is out of range.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let io = |reason| ModelError::Io {
             path: path.to_path_buf(),
@@ -217,8 +220,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// A PyTorch archive with a bit turned over at any byte: it cannot be read, or has tensors of other names or shapes, which no network
-    /// takes, or the bit said nothing and the numbers are the same.
+    /// A PyTorch archive with a bit turned over at any byte: it cannot be read, or has tensors of
+    /// other names or shapes, which no network takes, or the bit said nothing and the numbers are
+    /// the same.
     #[test]
     fn a_bit_in_an_archive_is_found() {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoints");

@@ -2,8 +2,9 @@
 
 use crate::Statistics;
 
-/// First eight hexadecimal digits of the file's SHA-256, which the releases also carry in their names, and the
-/// statistics. The CIFAR-10 ResNets of option A, by Yerlan Idelbayev, were trained with ImageNet's.
+/// First eight hexadecimal digits of the file's SHA-256, which the releases also carry in their
+/// names, and the statistics. The CIFAR-10 ResNets of option A, by Yerlan Idelbayev, were trained
+/// with ImageNet's.
 const CHECKPOINTS: [(&str, Statistics); 5] = [
     ("12fca82f", Statistics::IMAGENET), // resnet20
     ("d509ac18", Statistics::IMAGENET), // resnet32

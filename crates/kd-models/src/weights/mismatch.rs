@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use burn::tensor::DType;
 use burn_store::burn_pack::Tensor as PackTensor;
 
-/// Every way in which a set of tensors does not fit a network. Names and shapes are those of the file's format: PyTorch's for PyTorch
-/// checkpoints and safetensors, Burn's for burnpacks.
+/// Every way in which a set of tensors does not fit a network. Names and shapes are those of the
+/// file's format: PyTorch's for PyTorch checkpoints and safetensors, Burn's for burnpacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mismatch {
     /// Tensors of the network that the file lacks.
@@ -31,12 +32,13 @@ pub struct Misshapen {
 }
 
 impl Mismatch {
-    /// Compares a file's tensors with those of a network, as the file's format has them. `None` if everything fits.
+    /// Compares a file's tensors with those of a network, as the file's format has them. `None` if
+    /// everything fits.
     pub(super) fn between(network: &[PackTensor], file: &[PackTensor]) -> Option<Self> {
-        let by_name = |tensors: &[PackTensor]| -> BTreeMap<String, (Vec<usize>, bool)> {
+        let by_name = |tensors: &[PackTensor]| -> BTreeMap<String, (Vec<usize>, DType)> {
             let named = tensors.iter().map(|tensor| {
-                let float = tensor.dtype.is_float();
-                (tensor.name.clone(), (tensor.shape.to_vec(), float))
+                let described = (tensor.shape.to_vec(), tensor.dtype);
+                (tensor.name.clone(), described)
             });
             named.collect()
         };
@@ -57,9 +59,9 @@ impl Mismatch {
                     expected: expected.clone(),
                     found: found.clone(),
                 }),
-                Some((_, false)) => mismatch
-                    .unreadable
-                    .push(format!("{name}: its numbers are integers")),
+                Some((_, dtype)) if !dtype.is_float() => mismatch.unreadable.push(format!(
+                    "{name}: its numbers are {dtype:?}, expected floating-point ones"
+                )),
                 _ => {}
             }
         }

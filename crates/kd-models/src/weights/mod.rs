@@ -1,12 +1,16 @@
-//! Weights in files: PyTorch checkpoints, safetensors and burnpacks in, safetensors with PyTorch's names or burnpacks out.
+//! Weights in files: PyTorch checkpoints, safetensors and burnpacks in, safetensors with PyTorch's
+//! names or burnpacks out.
 //!
-//! A tensor is known by the name that PyTorch gives it (`layer1.0.conv1.weight`). What training scripts put around the tensors is
-//! understood: entries (`state_dict`, `model`, `net`, …), parts of names (`module.`, `_orig_mod.`, `model.`, …), `linear` or `fc`
-//! for a ResNet's head, ResNets of either shortcut, and numbers of 16, 32 or 64 bits, which become the network's. The book's
-//! page on networks lists the scripts. Files that [`save`] wrote also carry their architecture, [`InputSpec`] and a checksum.
+//! A tensor is known by the name that PyTorch gives it (`layer1.0.conv1.weight`). What training
+//! scripts put around the tensors is understood: entries (`state_dict`, `model`, `net`, …), parts
+//! of names (`module.`, `_orig_mod.`, `model.`, …), `linear` or `fc` for a ResNet's head, ResNets
+//! of either shortcut, and numbers of 16, 32 or 64 bits, which become the network's. The book's
+//! page on networks lists the scripts. Files that [`save`] wrote also carry their architecture,
+//! [`InputSpec`] and a checksum.
 //!
-//! Nothing in a file is run: the pickle in a checkpoint is read by a machine that notes calls and makes none. A file that is cut off, does
-//! not fit its checksum (files of [`save`], PyTorch's archives) or holds what is not a number is an error.
+//! Nothing in a file is run: the pickle in a checkpoint is read by a machine that notes calls and
+//! makes none. A file that is cut off, does not fit its checksum (files of [`save`], PyTorch's
+//! archives) or holds what is not a number is an error.
 
 mod file;
 mod known;
@@ -35,15 +39,17 @@ use crate::{Architecture, Classifier, Classify, InputSpec, ModelConfig, ModelErr
 
 /// Restores a network whose architecture the caller names, or the file does.
 ///
-/// The [`InputSpec`] is the one in the file. Where the file has none, it is `statistics` if given, else the statistics
-/// that a published checkpoint is known to have been trained with (it is recognised by its SHA-256), else those of
-/// `default`; size and class names are those of `default`.
+/// The [`InputSpec`] is the one in the file. Where the file has none, it is `statistics` if given,
+/// else the statistics that a published checkpoint is known to have been trained with (it is
+/// recognised by its SHA-256), else those of `default`; size and class names are those of
+/// `default`.
 ///
 /// # Errors
 ///
-/// [`ModelError::Io`] and [`ModelError::Malformed`] for a file that cannot be read, [`ModelError::Mismatch`] when a tensor
-/// is missing, unexpected or of another shape, [`ModelError::UnnamedArchitecture`] when neither the caller nor the file
-/// names one, [`ModelError::SmallImage`] when the input spec does not suit the architecture.
+/// [`ModelError::Io`] and [`ModelError::Malformed`] for a file that cannot be read,
+/// [`ModelError::Mismatch`] when a tensor is missing, unexpected or of another shape,
+/// [`ModelError::UnnamedArchitecture`] when neither the caller nor the file names one,
+/// [`ModelError::SmallImage`] when the input spec does not suit the architecture.
 pub fn restore(
     path: &Path,
     architecture: Option<Architecture>,
@@ -84,8 +90,9 @@ fn with_statistics(spec: &InputSpec, statistics: Statistics) -> Result<InputSpec
 ///
 /// # Errors
 ///
-/// [`ModelError::Mismatch`] when a tensor is missing, unexpected or of another shape, [`ModelError::NotFinite`] when one holds what is not a
-/// finite number of the network's type, [`ModelError::NegativeVariance`]: a network is filled whole or not at all.
+/// [`ModelError::Mismatch`] when a tensor is missing, unexpected or of another shape,
+/// [`ModelError::NotFinite`] when one holds what is not a finite number of the network's type,
+/// [`ModelError::NegativeVariance`]: a network is filled whole or not at all.
 pub fn load(mut classifier: Classifier, file: WeightFile) -> Result<Classifier, ModelError> {
     let network = format!(
         "{} with {} classes",
@@ -150,17 +157,23 @@ fn check(path: &Path, tensor: PackTensor) -> Result<(), ModelError> {
         path: path.clone(),
         reason: format!("{name}: {e}"),
     })?;
-    if !data.iter::<f64>().all(f64::is_finite) {
+    let finite = match data.as_slice::<f32>() {
+        Ok(numbers) => numbers.iter().all(|number| number.is_finite()),
+        Err(_) => data.iter::<f64>().all(f64::is_finite),
+    };
+    if !finite {
         return Err(ModelError::NotFinite { path, tensor: name });
     }
-    let negative = |found: &f64| *found < 0.0;
-    match data.iter::<f64>().find(negative) {
-        Some(found) if name.ends_with("running_var") => Err(ModelError::NegativeVariance {
+    if !name.ends_with("running_var") {
+        return Ok(());
+    }
+    match data.iter::<f64>().find(|found| *found < 0.0) {
+        None => Ok(()),
+        Some(found) => Err(ModelError::NegativeVariance {
             path,
             tensor: name,
             found,
         }),
-        _ => Ok(()),
     }
 }
 
@@ -182,15 +195,16 @@ fn rename_head(tensors: &mut [PackTensor], network: &Network) {
     }
 }
 
-/// Write the network as safetensors with PyTorch's tensor names and layouts, or as a burnpack (`.bpk`) with Burn's, and its architecture,
-/// [`InputSpec`] and a checksum in the header. Equal networks are equal files. An existing file is replaced only once the new one is
-/// complete.
+/// Write the network as safetensors with PyTorch's tensor names and layouts, or as a burnpack
+/// (`.bpk`) with Burn's, and its architecture, [`InputSpec`] and a checksum in the header. Equal
+/// networks are equal files. An existing file is replaced only once the new one is complete.
 ///
 /// In PyTorch: `model.load_state_dict(safetensors.torch.load_file(path))`.
 ///
 /// # Errors
 ///
-/// [`ModelError::UnknownFormat`] for another extension, [`ModelError::Io`] when the file cannot be written.
+/// [`ModelError::UnknownFormat`] for another extension, [`ModelError::Io`] when the file cannot be
+/// written.
 pub fn save(classifier: &Classifier, path: &Path) -> Result<(), ModelError> {
     let io = |reason| ModelError::Io {
         path: path.to_path_buf(),

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use burn_store::burn_pack::Tensor as PackTensor;
 
-/// Parts of names that wrappers put in, wherever they wrap: `DataParallel`, `torch.compile`, FSDP and its checkpoints.
+/// Parts of names that wrappers put in, wherever they wrap: `DataParallel`, `torch.compile`, FSDP
+/// and its checkpoints.
 const WRAPPERS: [&str; 4] = [
     "module",
     "_orig_mod",
@@ -15,7 +16,8 @@ const WRAPPERS: [&str; 4] = [
 /// Attributes under which training modules keep the network. In what distils, the student is it.
 const HOLDERS: [&str; 4] = ["student", "model", "net", "network"];
 
-/// Counters beside the weights, which no forward pass reads: of batch norms, of averaged models, of the profiler `thop`.
+/// Counters beside the weights, which no forward pass reads: of batch norms, of averaged models, of
+/// the profiler `thop`.
 const COUNTERS: [&str; 4] = [
     "num_batches_tracked",
     "n_averaged",
@@ -23,7 +25,8 @@ const COUNTERS: [&str; 4] = [
     "total_params",
 ];
 
-/// A name without wrappers and holders, and how surely it is the network's: 2 with `student`, 1 with another holder, else 0.
+/// A name without wrappers and holders, and how surely it is the network's: 2 with `student`, 1
+/// with another holder, else 0.
 fn plain(name: &str) -> (String, u8) {
     let parts = name.split('.').filter(|part| !WRAPPERS.contains(part));
     let parts: Vec<_> = parts.collect();
@@ -38,7 +41,8 @@ fn plain(name: &str) -> (String, u8) {
     (parts[held..].join("."), rank)
 }
 
-/// Gives every tensor its plain name. Where some stand in a holder, the others are not the network's and are left out.
+/// Gives every tensor its plain name. Where some stand in a holder, the others are not the
+/// network's and are left out.
 pub(super) fn settle(mut tensors: Vec<PackTensor>) -> Result<Vec<PackTensor>, String> {
     let last = |name: &str| name.rsplit('.').next().map(str::to_string);
     tensors.retain(|tensor| last(&tensor.name).is_none_or(|l| !COUNTERS.contains(&l.as_str())));

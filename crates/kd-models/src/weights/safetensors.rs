@@ -49,7 +49,8 @@ pub(super) fn read(source: Source) -> Result<Content, String> {
     let header: Header = serde_json::from_slice(&json).map_err(|e| e.to_string())?;
     let start = 8 + length;
 
-    // The tensors follow each other without gaps up to the end of the file, so no damage to the header goes unseen.
+    // The tensors follow each other without gaps up to the end of the file, so no damage to the
+    // header goes unseen.
     let mut tensors: Vec<_> = header.tensors.into_iter().collect();
     tensors.sort_by_key(|(_, described)| described.data_offsets);
     let mut end = 0;

@@ -2,10 +2,11 @@
 
 use super::Checkpoint;
 use super::pickle::{Id, Node, Object};
-use super::tensor::View;
+use super::view::View;
 
-/// The entries that training scripts put weights under, best first: weights as they were trained come before averages of them.
-const ENTRIES: [&str; 22] = [
+/// The entries that training scripts put weights under, best first: weights as they were trained
+/// come before averages of them.
+const ENTRIES: [&str; 23] = [
     "state_dict",
     "model_state_dict",
     "model",
@@ -28,6 +29,7 @@ const ENTRIES: [&str; 22] = [
     "params_ema",
     "averaged_model",
     "swa_model",
+    "swa_state_dict",
 ];
 
 /// The attributes in which a PyTorch module keeps its parts. They are no part of their names.
@@ -37,7 +39,8 @@ const PARTS: [&str; 3] = ["_parameters", "_buffers", "_modules"];
 pub(super) fn weights(checkpoint: &Checkpoint) -> Result<Vec<(String, View)>, String> {
     let mut walk = Walk {
         checkpoint,
-        // A checkpoint of thousands of tensors takes thousands of steps; one that holds itself would take them without end.
+        // A checkpoint of thousands of tensors takes thousands of steps; one that holds itself
+        // would take them without end.
         steps: 1_000_000,
     };
     walk.entry(checkpoint.pickle.root, 0)

@@ -1,13 +1,16 @@
 //! PyTorch's checkpoints: a pickle of any values, and the numbers of its tensors beside it.
 //!
-//! Three containers have been in use: a zip archive since PyTorch 1.6, before that pickles and numbers one after the other, and a
-//! tar archive before 0.1.10. Each is read into a [`Checkpoint`].
+//! Three containers have been in use: a zip archive since PyTorch 1.6, before that pickles and
+//! numbers one after the other, and a tar archive before 0.1.10. Each is read into a
+//! [`Checkpoint`].
 
 mod entries;
+mod input;
 mod legacy;
 mod pickle;
 mod tar;
 mod tensor;
+mod view;
 mod zip;
 
 use std::collections::HashMap;
@@ -18,7 +21,7 @@ use burn_store::burn_pack::{Error as PackError, Tensor as PackTensor};
 
 use super::source::{Places, Source};
 use pickle::Pickle;
-use tensor::View;
+use view::View;
 
 /// A checkpoint whose pickle has been read.
 struct Checkpoint {

@@ -1,15 +1,19 @@
 //! The values in a pickle, of any protocol that Python has had.
 //!
-//! A pickle is a program for a small machine with a stack. Python's machine imports what the program names and calls it; this
-//! one only notes that it was named. So a pickle of any classes can be read, and nothing is run.
+//! A pickle is a program for a small machine with a stack. Python's machine imports what the
+//! program names and calls it; this one only notes that it was named. So a pickle of any classes
+//! can be read, and nothing is run.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, Read};
+use std::io::BufRead;
+
+use super::input::Input;
 
 /// A node of a [`Pickle`].
 pub(super) type Id = usize;
 
-/// One value. Values refer to each other by their place among the nodes, so that what is shared, or contains itself, is one node.
+/// One value. Values refer to each other by their place among the nodes, so that what is shared, or
+/// contains itself, is one node.
 #[derive(Debug)]
 pub(super) enum Node {
     Text(String),
@@ -48,17 +52,18 @@ pub(super) struct Pickle {
 }
 
 impl Pickle {
-    /// Reads one pickle and leaves `reader` behind its end. Takes memory in proportion to what it reads, and no stack.
+    /// Reads one pickle and leaves `reader` behind its end. Takes memory in proportion to what it
+    /// reads, and no stack.
     pub(super) fn read(reader: impl BufRead) -> Result<Self, String> {
         let mut machine = Machine {
-            input: Input { reader, place: 0 },
+            input: Input::new(reader),
             nodes: Vec::new(),
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
         };
         loop {
-            let place = machine.input.place;
+            let place = machine.input.place();
             let code = machine.input.byte();
             let step = code.and_then(|code| machine.step(code));
             match step.map_err(|reason| format!("pickle, byte {place}: {reason}"))? {
@@ -148,8 +153,8 @@ impl<R: BufRead> Machine<R> {
             }
             0x8a | 0x8b => {
                 let length = self.input.number(if code == 0x8a { 1 } else { 4 })?;
-                let node = self.input.long(length)?;
-                self.push(node);
+                let value = self.input.integer(length)?;
+                self.push(value.map_or(Node::Other, Node::Integer));
             }
             0x88 | 0x89 => self.push(Node::Truth(code == 0x88)),
             b'F' => {
@@ -371,78 +376,6 @@ fn integer(line: &str) -> Result<i128, String> {
         .map_err(|_| format!("`{line}` is no integer"))
 }
 
-/// Bytes, counted.
-struct Input<R> {
-    reader: R,
-    place: u64,
-}
-
-impl<R: BufRead> Input<R> {
-    fn byte(&mut self) -> Result<u8, String> {
-        Ok(self.bytes(1)?[0])
-    }
-
-    /// A little-endian number of at most eight bytes.
-    fn number(&mut self, width: u32) -> Result<u64, String> {
-        let bytes = self.bytes(u64::from(width))?;
-        let digits = bytes.iter().rev();
-        Ok(digits.fold(0, |value, &byte| value << 8 | u64::from(byte)))
-    }
-
-    /// Exactly so many bytes. No more memory is taken than there are bytes to be read.
-    fn bytes(&mut self, length: u64) -> Result<Vec<u8>, String> {
-        let mut bytes = Vec::new();
-        let read = self.reader.by_ref().take(length).read_to_end(&mut bytes);
-        self.advance(read.map(|read| read as u64), length)?;
-        Ok(bytes)
-    }
-
-    fn skip(&mut self, length: u64) -> Result<(), String> {
-        let read = io::copy(&mut self.reader.by_ref().take(length), &mut io::sink());
-        self.advance(read, length)
-    }
-
-    fn advance(&mut self, read: io::Result<u64>, expected: u64) -> Result<(), String> {
-        let read = read.map_err(|e| e.to_string())?;
-        self.place += read;
-        match read == expected {
-            true => Ok(()),
-            false => Err("the file ends here".into()),
-        }
-    }
-
-    fn line(&mut self) -> Result<String, String> {
-        let mut line = Vec::new();
-        let read = self.reader.read_until(b'\n', &mut line);
-        self.place += read.map_err(|e| e.to_string())? as u64;
-        match line.pop() {
-            Some(b'\n') => {
-                let line = line.strip_suffix(b"\r").unwrap_or(&line);
-                Ok(String::from_utf8_lossy(line).into_owned())
-            }
-            _ => Err("the file ends here".into()),
-        }
-    }
-
-    fn decimal(&mut self) -> Result<u64, String> {
-        let line = self.line()?;
-        line.parse().map_err(|_| format!("`{line}` is no key"))
-    }
-
-    /// An integer in two's complement. One of more than 16 bytes is nobody's size.
-    fn long(&mut self, length: u64) -> Result<Node, String> {
-        if length > 16 {
-            self.skip(length)?;
-            return Ok(Node::Other);
-        }
-        let bytes = self.bytes(length)?;
-        let sign = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
-        let mut whole = [if sign { 0xff } else { 0 }; 16];
-        whole[..bytes.len()].copy_from_slice(&bytes);
-        Ok(Node::Integer(i128::from_le_bytes(whole)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Node, Pickle};
@@ -497,6 +430,9 @@ mod tests {
         assert!(read(&deep).is_ok());
     }
 
+    const CODES: &[u8] = b"(.012lt]})aesudbRQNhqK\x00\x01\
+        \x81\x85\x86\x87\x88\x90\x91\x92\x93\x94";
+
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
@@ -507,7 +443,7 @@ mod tests {
         #[test]
         fn any_instructions_are_read_or_refused(
             codes in prop::collection::vec(
-                prop::sample::select(&b"(.012lt]})aesudbRQN\x81\x85\x86\x87\x88\x90\x91\x92\x93\x94h\x00q\x00K\x01"[..]),
+                prop::sample::select(CODES),
                 0..400,
             )
         ) {

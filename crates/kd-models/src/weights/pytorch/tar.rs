@@ -7,7 +7,7 @@ use super::super::source::{Place, Places, Source};
 use super::Checkpoint;
 use super::legacy::check_order;
 use super::pickle::{Id, Pickle};
-use super::tensor::{Element, View};
+use super::view::{Element, View};
 
 const BLOCK: u64 = 512;
 
@@ -67,7 +67,8 @@ fn files(source: &Source) -> Result<HashMap<String, (u64, u64)>, String> {
     Ok(files)
 }
 
-/// A count; for each storage its key, device and class, then a count of numbers and the numbers; then the parts of storages.
+/// A count; for each storage its key, device and class, then a count of numbers and the numbers;
+/// then the parts of storages.
 fn storages(start: u64, bytes: &[u8]) -> Result<(Places, HashMap<String, Element>), String> {
     let (mut places, mut types) = (Places::new(), HashMap::new());
     let mut rest = bytes;

@@ -1,4 +1,5 @@
-//! The directory of a zip archive, as far as PyTorch's archives need it: entries that are stored as they are.
+//! The directory of a zip archive, as far as PyTorch's archives need it: entries that are stored as
+//! they are.
 
 use super::super::source::{Place, Places, Source};
 
@@ -8,7 +9,8 @@ const LOCATOR_64: &[u8; 4] = b"PK\x06\x07";
 const ENTRY: &[u8; 4] = b"PK\x01\x02";
 const LOCAL: &[u8; 4] = b"PK\x03\x04";
 
-/// Where every entry lies in the file that is stored as it is. The code of traced models is compressed, pickles and numbers never are.
+/// Where every entry lies in the file that is stored as it is. The code of traced models is
+/// compressed, pickles and numbers never are.
 pub(super) fn directory(source: &Source) -> Result<Places, String> {
     let (start, length, count) = end(source)?;
     let bytes = source
@@ -28,7 +30,8 @@ pub(super) fn directory(source: &Source) -> Result<Places, String> {
     Ok(places)
 }
 
-/// Start, length and number of entries of the directory. What a field of 16 or 32 bits cannot hold stands in zip64's end record.
+/// Start, length and number of entries of the directory. What a field of 16 or 32 bits cannot hold
+/// stands in zip64's end record.
 fn end(source: &Source) -> Result<(u64, u64, u64), String> {
     /// The record, and the longest comment behind it.
     const SEARCHED: u64 = 22 + 0xffff;
