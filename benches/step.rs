@@ -16,8 +16,7 @@ fn step(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("64 images, 32 px");
     group.sample_size(10);
     for name in ["ce", "kd", "tlcutmix", "tlcutmix_pick"] {
-        let recipe = name
-            .parse::<Recipe>()
+        let recipe = Recipe::named(name)
             .unwrap()
             .with_overrides(["epochs=1"])
             .unwrap();

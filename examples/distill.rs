@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use kd::models::weights;
 use kd::prelude::*;
-use kd::train::TrainError;
+use kd::train::{Terms, TrainError};
 use kd_examples::{CommonOptions, Sets, Statistics, interrupt, note, print, start};
 use serde_json::{Value, json};
 
@@ -15,12 +15,8 @@ use serde_json::{Value, json};
 #[derive(Parser)]
 #[command(after_help = "\
 Recipes:
-  ce             cross-entropy with the labels; no teacher
-  kd             0.1 CE + 0.9 KL on the original view (pad-and-crop, flip)
-  tlmixup        kd, and 0.9 KL on mixup images that the teacher labels
-  tlcutmix       kd, and 0.9 KL on CutMix images that the teacher labels
-  tlcutmix_pick  tlcutmix, on the half of twice as many that the teacher is least sure of
-  FILE.toml      a recipe of your own; `--print-recipe` shows every key with its value
+  A name (`--list-recipes` prints them, and what each does), or FILE.toml: a recipe of your own. `--print-recipe` shows
+  every key with its value, to begin from.
 
 Examples:
   distill --recipe ce --student resnet20 --epochs 6 --out runs/teacher                 (a teacher, on Shapes)
@@ -55,7 +51,7 @@ struct Options {
     #[arg(long, visible_alias = "student-weights", value_name = "FILE")]
     weights: Option<PathBuf>,
 
-    /// What is asked of the student: a name (below) or a file
+    /// What is asked of the student: the name of a recipe, or a file
     #[arg(long, value_name = "NAME|FILE.toml", default_value = "tlcutmix_pick")]
     recipe: String,
 
@@ -66,6 +62,10 @@ struct Options {
     /// Passes over the training set; short for --set epochs=N
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
+
+    /// Print the names of the recipes, one a line, with what each does, and stop
+    #[arg(long)]
+    list_recipes: bool,
 
     /// Print the recipe, every key with its value, and stop
     #[arg(long)]
@@ -88,6 +88,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> anyhow::Result<Value> {
+    if options.list_recipes {
+        return list_recipes(options);
+    }
     let recipe = recipe(options)?;
     if options.print_recipe {
         if !options.common.json {
@@ -161,6 +164,21 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     }))
 }
 
+fn list_recipes(options: &Options) -> anyhow::Result<Value> {
+    let names: Vec<_> = Recipe::names().collect();
+    if !options.common.json {
+        let width = names.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let lines = names
+            .iter()
+            .map(|(name, about)| format!("{name:width$}  {about}"));
+        print(lines.collect::<Vec<_>>().join("\n"))?;
+    }
+    let rows = names
+        .iter()
+        .map(|(name, about)| json!({ "name": name, "about": about }));
+    Ok(rows.collect())
+}
+
 /// The command as it was typed, for a shell.
 fn typed() -> String {
     let quoted = |word: String| match word
@@ -177,7 +195,7 @@ fn typed() -> String {
 fn recipe(options: &Options) -> anyhow::Result<Recipe> {
     let recipe = match options.recipe.ends_with(".toml") {
         true => Recipe::load(options.recipe.as_ref())?,
-        false => options.recipe.parse()?,
+        false => Recipe::named(&options.recipe)?,
     };
     let seed = format!("seed={}", options.common.seed);
     let epochs = options.epochs.map(|epochs| format!("epochs={epochs}"));
@@ -191,7 +209,7 @@ fn teacher(
     sets: &Sets,
     device: &Device,
 ) -> anyhow::Result<Option<Classifier>> {
-    if !recipe.views.needs_teacher() {
+    if !recipe.needs_teacher(&Terms::standard())? {
         return Ok(None);
     }
     let Some(path) = &options.teacher_weights else {

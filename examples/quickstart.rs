@@ -211,8 +211,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
 }
 
 fn recipe(name: &str, epochs: usize, seed: u64) -> anyhow::Result<Recipe> {
-    let recipe: Recipe = name.parse()?;
-    Ok(recipe.with_overrides([
+    Ok(Recipe::named(name)?.with_overrides([
         format!("epochs={epochs}"),
         format!("seed={seed}"),
         "log.evaluate_epochs=0".into(),
@@ -362,7 +361,7 @@ fn report(
         let points = (0..options.epochs).map(|epoch| {
             let values = runs
                 .iter()
-                .filter_map(|(_, history)| history.get(epoch)?.train.ce);
+                .filter_map(|(_, history)| history.get(epoch)?.train.terms.get("ce").copied());
             let (sum, count) = values.fold((0.0, 0), |(sum, count), v| (sum + v, count + 1));
             (epoch as f64 + 1.0, sum / f64::from(count))
         });

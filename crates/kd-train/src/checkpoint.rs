@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! checkpoint/student.bpk     parameters and batch-norm statistics
-//! checkpoint/optimizer.bpk   velocities
-//! checkpoint/state.json      where the run stands; the SHA-256 of the two files above
+//! checkpoint/term.NAME.bpk   layers and memories of a term that has any
+//! checkpoint/optimizer.bpk   velocities of all of them
+//! checkpoint/state.json      where the run stands; the SHA-256 of the files above
 //! ```
 //!
 //! Whenever the process dies, one of `checkpoint` and `checkpoint.old` is whole.
@@ -12,9 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::module::Module;
 use burn::optim::ModuleOptimizer;
-use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -22,11 +21,10 @@ use sha2::{Digest, Sha256};
 use crate::TrainError;
 use crate::files::{sync_folder, write_durably};
 use crate::log::ForwardCounts;
-use crate::objective::LossSums;
-use crate::teacher::hex;
+use crate::modules::hex;
+use crate::values::Sums;
 
-const VERSION: u32 = 1;
-const STUDENT: &str = "student.bpk";
+const VERSION: u32 = 2;
 const OPTIMIZER: &str = "optimizer.bpk";
 const STATE: &str = "state.json";
 
@@ -37,7 +35,7 @@ pub(crate) struct Position {
     /// The next step of that epoch.
     pub(crate) step: usize,
     /// Of the steps of that epoch so far.
-    pub(crate) sums: LossSums,
+    pub(crate) sums: Sums,
     /// Of these steps, where candidates are picked: the mean score of those picked over the mean score of the pool, summed.
     #[serde(default)]
     pub(crate) score_ratios: f64,
@@ -50,6 +48,9 @@ pub(crate) struct Position {
     /// Length of `timing.jsonl`.
     pub(crate) timing_bytes: u64,
 }
+
+/// Records by their names.
+pub(crate) type Records = Vec<(String, Bytes)>;
 
 #[derive(Serialize, Deserialize)]
 struct State {
@@ -76,25 +77,22 @@ impl Checkpoint {
         }
     }
 
-    pub(crate) fn save<M: Module>(
+    /// Writes the records of networks and parts, by their names, with all that the next step depends on.
+    pub(crate) fn save(
         &self,
-        student: &M,
+        records: Records,
         optimizer: &ModuleOptimizer,
         position: &Position,
     ) -> Result<(), TrainError> {
-        // Batch norm keeps its latest update aside until somebody asks for a synchronised copy.
-        let _synchronised = student.valid();
-        let record = |e: burn::store::RecordError| TrainError::Checkpoint {
+        let mut files: Vec<(String, Bytes)> = records
+            .into_iter()
+            .map(|(name, record)| (format!("{name}.bpk"), record))
+            .collect();
+        let optimizer = optimizer.into_bytes().map_err(|e| TrainError::Checkpoint {
             path: self.new.clone(),
             reason: e.to_string(),
-        };
-        let files = [
-            (
-                STUDENT,
-                student.clone().into_record().into_bytes().map_err(record)?,
-            ),
-            (OPTIMIZER, optimizer.into_bytes().map_err(record)?),
-        ];
+        })?;
+        files.push((OPTIMIZER.into(), optimizer));
         let result = self.replace(&files, position);
         if result.is_err() {
             // The reason is worth more than whether the leftover could be removed.
@@ -103,7 +101,7 @@ impl Checkpoint {
         result.map_err(|e| TrainError::io(&self.new, e))
     }
 
-    fn replace(&self, files: &[(&str, Bytes)], position: &Position) -> std::io::Result<()> {
+    fn replace(&self, files: &[(String, Bytes)], position: &Position) -> std::io::Result<()> {
         remove_folder(&self.new)?;
         fs::create_dir_all(&self.new)?;
         let mut state = State {
@@ -114,7 +112,7 @@ impl Checkpoint {
         for (name, bytes) in files {
             write_durably(&self.new.join(name), bytes)?;
             let digest = hex(&Sha256::digest(&bytes[..]));
-            state.sha256.insert((*name).to_string(), digest);
+            state.sha256.insert(name.clone(), digest);
         }
         let json = serde_json::to_vec_pretty(&state)?;
         write_durably(&self.new.join(STATE), &json)?;
@@ -129,12 +127,14 @@ impl Checkpoint {
         remove_folder(&self.old)
     }
 
-    /// Restore what [`Checkpoint::save`] wrote; `None` where there is no checkpoint.
-    pub(crate) fn load<M: Module>(
+    /// Reads what [`Checkpoint::save`] wrote, and gives the record of each name to `load`; `None` where
+    /// there is no checkpoint.
+    pub(crate) fn load(
         &self,
-        student: M,
+        names: &[String],
         optimizer: ModuleOptimizer,
-    ) -> Result<Option<(M, ModuleOptimizer, Position)>, TrainError> {
+        mut load: impl FnMut(&str, Bytes) -> Result<(), String>,
+    ) -> Result<Option<(ModuleOptimizer, Position)>, TrainError> {
         let folder = match (self.current.exists(), self.old.exists()) {
             (true, _) => &self.current,
             (false, true) => &self.old,
@@ -166,15 +166,14 @@ impl Checkpoint {
                 None => Err(damaged(STATE, format!("it has no SHA-256 of {name}"))),
             }
         };
-        let record = ModuleRecord::from_bytes(read_checked(STUDENT)?)
-            .map_err(|e| damaged(STUDENT, e.to_string()))?;
-        let student = student
-            .try_load_record(record)
-            .map_err(|e| damaged(STUDENT, e.to_string()))?;
+        for name in names {
+            let file = format!("{name}.bpk");
+            load(name, read_checked(&file)?).map_err(|reason| damaged(&file, reason))?;
+        }
         let optimizer = optimizer
             .from_bytes(read_checked(OPTIMIZER)?)
             .map_err(|e| damaged(OPTIMIZER, e.to_string()))?;
-        Ok(Some((student, optimizer, state.position)))
+        Ok(Some((optimizer, state.position)))
     }
 }
 

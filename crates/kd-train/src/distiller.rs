@@ -8,11 +8,12 @@ use crate::TrainError;
 use crate::evaluation::fits;
 use crate::interrupt::Interrupt;
 use crate::log::EpochRecord;
+use crate::network::{Frozen, frozen, trained};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::run::Run;
 use crate::run_folder::{Identity, RunFolder};
-use crate::teacher::Teacher;
+use crate::term::Terms;
 
 /// Trains a student as a [`Recipe`] says, with a teacher or without.
 ///
@@ -33,7 +34,7 @@ use crate::teacher::Teacher;
 /// let teacher = Architecture::ResNet20.init(&ModelConfig::new(spec.clone()), &device)?;
 /// let student = Architecture::ResNet8.init(&ModelConfig::new(spec).with_seed(1), &device)?;
 ///
-/// let outcome = Distiller::new("tlcutmix_pick".parse::<Recipe>()?)?
+/// let outcome = Distiller::new(Recipe::named("tlcutmix_pick")?)?
 ///     .with_teacher(&teacher)
 ///     .with_test_set(test)
 ///     .with_folder("runs/first")
@@ -44,7 +45,8 @@ use crate::teacher::Teacher;
 /// ```
 pub struct Distiller {
     pub(crate) recipe: Recipe,
-    pub(crate) teacher: Option<Teacher>,
+    pub(crate) terms: Terms,
+    pub(crate) teacher: Option<Box<dyn Frozen>>,
     pub(crate) test_set: Option<ImageSet>,
     pub(crate) folder: Option<PathBuf>,
     resume: bool,
@@ -76,9 +78,19 @@ impl Distiller {
     ///
     /// [`TrainError::Recipe`] when a value is out of its range.
     pub fn new(recipe: Recipe) -> Result<Self, TrainError> {
-        recipe.check()?;
+        Self::new_with(recipe, Terms::standard())
+    }
+
+    /// A run of a recipe with losses of your own.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Recipe`] when a value is out of its range.
+    pub fn new_with(recipe: Recipe, terms: Terms) -> Result<Self, TrainError> {
+        recipe.check(&terms)?;
         Ok(Self {
             recipe,
+            terms,
             teacher: None,
             test_set: None,
             folder: None,
@@ -92,7 +104,7 @@ impl Distiller {
 
     /// The network to learn from. It is copied without autodiff, and not changed.
     pub fn with_teacher<T: Classify + 'static>(mut self, teacher: &T) -> Self {
-        self.teacher = Some(Teacher::new(teacher));
+        self.teacher = Some(frozen(teacher));
         self
     }
 
@@ -165,15 +177,31 @@ impl Distiller {
             .folder
             .is_some()
             .then(|| self.identity(&student, train_set));
-        let mut run = Run::new(self, student, loader)?;
+        let mut run = Run::new(self, trained(student), train_set, loader)?;
         if let (Some(path), Some(identity)) = (&self.folder, identity) {
-            run.open(RunFolder::open(path, &self.recipe, &identity, self.resume)?)?;
+            run.open(RunFolder::open(
+                path,
+                &self.recipe,
+                &self.terms,
+                &identity,
+                self.resume,
+            )?)?;
         }
-        run.complete()
+        let outcome = run.complete()?;
+        match outcome.student.downcast::<S>() {
+            Ok(student) => Ok(Outcome {
+                student: *student,
+                history: outcome.history,
+                evaluation: outcome.evaluation,
+                seconds: outcome.seconds,
+                report: outcome.report,
+            }),
+            Err(_) => unreachable!("the run was given this type"),
+        }
     }
 
     fn check<S: Classify>(&self, student: &S, train_set: &ImageSet) -> Result<(), TrainError> {
-        if self.recipe.views.needs_teacher() && self.teacher.is_none() {
+        if self.recipe.needs_teacher(&self.terms)? && self.teacher.is_none() {
             return Err(TrainError::NoTeacher);
         }
         let sets = [
@@ -196,8 +224,8 @@ impl Distiller {
         Identity {
             training_set: train_set.fingerprint(),
             test_set: self.test_set.as_ref().map(ImageSet::fingerprint),
-            teacher: self.teacher.as_ref().map(Teacher::fingerprint),
-            student: Teacher::new(student).fingerprint(),
+            teacher: self.teacher.as_ref().map(|teacher| teacher.fingerprint()),
+            student: frozen(student).fingerprint(),
         }
     }
 }

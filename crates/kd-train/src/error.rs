@@ -15,6 +15,12 @@ pub enum TrainError {
     /// A term of the loss asks for a teacher, and there is none.
     #[error("the recipe weighs a divergence from a teacher, and no teacher was given")]
     NoTeacher,
+    /// A term asks a view for what it has not said that it reads, or for what the view does not have.
+    #[error("a term of the loss needs {what}")]
+    Unread {
+        /// What it needs.
+        what: &'static str,
+    },
     /// A network and the data do not belong together.
     #[error("the {network} expects {expected}, and the {set} set has {found}")]
     Unfit {
@@ -31,7 +37,7 @@ pub enum TrainError {
     #[error("`{term}` is {value} at epoch {epoch}, step {step}; the step was not applied")]
     NonFinite {
         /// The term.
-        term: &'static str,
+        term: String,
         /// Its value.
         value: f32,
         /// The epoch, from 0.
@@ -139,6 +145,14 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// Says in which term of a recipe something is wrong.
+    pub(crate) fn in_term(self, name: &str) -> Self {
+        Self::Recipe {
+            place: format!("terms.{name}"),
+            reason: self.to_string(),
+        }
+    }
+
     pub(crate) fn io(path: &Path, reason: impl Into<std::io::Error>) -> Self {
         Self::Io {
             path: path.to_path_buf(),

@@ -3,9 +3,9 @@ use kd_data::ImageSet;
 use kd_metrics::{EvaluationConfig, EvaluationReport};
 use kd_models::{Classify, InputSpec};
 
+use crate::network::{Frozen, frozen};
 use crate::progress::Progress;
-use crate::teacher::Teacher;
-use crate::{TrainError, presenter};
+use crate::{TrainError, pixels};
 
 /// Measure a network on a set: accuracy, likelihood, calibration, and, where the set has soft labels, the divergence from
 /// them. The network is asked without autodiff, in evaluation mode, and not changed.
@@ -24,17 +24,32 @@ pub fn evaluate<N: Classify + 'static>(
     batch_size: usize,
     progress: &Progress,
 ) -> Result<EvaluationReport, TrainError> {
-    let teacher = Teacher::new(network);
-    fits("network", teacher.input_spec(), "test", set)?;
-    let device = device_of(network);
+    fits("network", network.input_spec(), "test", set)?;
+    measure(
+        &*frozen(network),
+        set,
+        batch_size,
+        &device_of(network),
+        progress,
+    )
+}
+
+/// [`evaluate`] for a network of any type that fits the set.
+pub(crate) fn measure(
+    network: &dyn Frozen,
+    set: &ImageSet,
+    batch_size: usize,
+    device: &Device,
+    progress: &Progress,
+) -> Result<EvaluationReport, TrainError> {
     let classes = set.classes();
     let mut evaluation = EvaluationConfig::new().init(classes)?;
     let task = progress.task("evaluate", set.len() as u64, "images");
-    for_each_batch(&teacher, set, batch_size, &device, |logits, range| {
-        let labels = presenter::labels(&set.labels()[range.clone()], &device);
+    for_each_batch(network, set, batch_size, device, |logits, range| {
+        let labels = pixels::labels(&set.labels()[range.clone()], device);
         let human = set.soft_labels().map(|soft| {
             let soft = &soft[range.start * classes..range.end * classes];
-            presenter::rows(soft, classes, &device)
+            pixels::rows(soft, classes, device)
         });
         let count = range.len();
         evaluation.update(logits, labels, human)?;
@@ -60,12 +75,12 @@ pub fn logits<N: Classify + 'static>(
     batch_size: usize,
     progress: &Progress,
 ) -> Result<Vec<f32>, TrainError> {
-    let teacher = Teacher::new(network);
+    let teacher = frozen(network);
     fits("network", teacher.input_spec(), "test", set)?;
     let device = device_of(network);
     let mut all = Vec::with_capacity(set.len() * set.classes());
     let task = progress.task("logits", set.len() as u64, "images");
-    for_each_batch(&teacher, set, batch_size, &device, |logits, range| {
+    for_each_batch(&*teacher, set, batch_size, &device, |logits, range| {
         all.extend(host(logits)?);
         task.advance(range.len() as u64);
         Ok(())
@@ -85,7 +100,7 @@ pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, TrainE
 }
 
 fn for_each_batch(
-    network: &Teacher,
+    network: &dyn Frozen,
     set: &ImageSet,
     batch_size: usize,
     device: &Device,
@@ -98,8 +113,8 @@ fn for_each_batch(
     while start < set.len() {
         let end = set.len().min(start + batch_size);
         let images = &set.pixels()[start * size..end * size];
-        let images = presenter::plain(images, [end - start, channels, height, width], device)?;
-        each(network.forward(images), start..end)?;
+        let images = pixels::plain(images, [end - start, channels, height, width], device)?;
+        each(network.logits(images), start..end)?;
         start = end;
     }
     Ok(())

@@ -1,14 +1,13 @@
 //! Distillation runs: methods, view plans and recipes in; checkpoints, logs and a report out.
 //!
 //! - [`Recipe`]: everything that decides the outcome of a run but the networks and the data, as TOML.
-//! - [`ViewPlan`]: which views of a batch exist, and what is asked of the student on each.
+//! - [`View`]: what the networks are shown. [`Term`]: what is asked of them, by a name that [`Terms`] knows.
 //! - [`Distiller`]: the run. With a folder it leaves metrics, checkpoints and a page; interrupted, it goes on as if it had
 //!   not been.
 //! - [`evaluate`]: how good a network is on a set.
 //! - [`rank_augmentations`]: how much a teacher's mean answer varies under each of some augmentations, which says how good
 //!   they are to distil with before any student is trained.
 //! - [`Diagnosis`]: what a teacher knows and how it passes it on, on one page.
-//! - [`Objective`] and [`Views`]: the loss of one step, for loops of your own.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -20,16 +19,21 @@ mod evaluation;
 mod files;
 mod interrupt;
 mod log;
+mod modules;
+mod network;
 mod objective;
-mod presenter;
+mod pixels;
 mod progress;
 mod rank;
 mod recipe;
 mod report;
 mod run;
 mod run_folder;
-mod teacher;
-mod views;
+mod step;
+mod term;
+mod values;
+mod view;
+mod viewer;
 
 pub use diagnosis::{
     Diagnosis, DiagnosisConfig, Disagreement, Figure, Layout, LossRelation, MixDiagnosis,
@@ -42,12 +46,17 @@ pub use evaluation::{evaluate, logits};
 pub use files::write_atomically;
 pub use interrupt::Interrupt;
 pub use log::{EpochRecord, EpochTiming, ForwardCounts, Line, TestRecord};
-pub use objective::{Loss, LossValues, MixedImages, Objective, Views};
+pub use modules::fingerprint;
+pub use objective::{Loss, Objective};
 pub use progress::{Progress, Task};
 pub use rank::{
     RankConfig, RankReport, RankRow, Scheme, Stability, rank_augmentations,
     rank_augmentations_with_student,
 };
-pub use recipe::{LogRecipe, OptimizerRecipe, Recipe, ScheduleRecipe};
-pub use teacher::fingerprint;
-pub use views::{MixedView, OriginalView, ViewPlan, ViewReduction, Weights};
+pub use recipe::{LogRecipe, OptimizerRecipe, Recipe, ScheduleRecipe, TermRecipe};
+pub use term::{
+    Ask, Cc, Ce, Crd, CrdParts, Depth, FitNet, LabelKind, Labels, Losses, NoParts, Nst, Pkt, Reads,
+    Seen, Setting, Shapes, Step, Term, Terms, Vid,
+};
+pub use values::Values;
+pub use view::View;

@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
+
 use kd_metrics::EvaluationReport;
 use serde::{Deserialize, Serialize};
 
-use crate::objective::LossValues;
-use crate::views::Weights;
+use crate::values::Values;
 
 /// A line of `metrics.jsonl`. Epochs and steps count from 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,8 +12,8 @@ use crate::views::Weights;
 pub enum Line {
     /// Once, before the first step.
     Start {
-        /// Of the terms in the loss.
-        weights: Weights,
+        /// The weight of each term, at the end of its ramp.
+        weights: BTreeMap<String, f64>,
         /// Steps of an epoch.
         steps: usize,
         /// Epochs of the run.
@@ -28,7 +29,7 @@ pub enum Line {
         learning_rate: f64,
         /// Each term, not weighted, and the weighted sum.
         #[serde(flatten)]
-        values: LossValues,
+        values: Values,
     },
     /// After each epoch.
     Epoch(EpochRecord),
@@ -42,7 +43,7 @@ pub struct EpochRecord {
     /// The learning rate of the epoch.
     pub learning_rate: f64,
     /// Means over the images of the epoch, taken while the network changed.
-    pub train: LossValues<f64>,
+    pub train: Values<f64>,
     /// Where mixed images are picked: the mean score of those picked over the mean score of their pool, averaged over the steps. By the
     /// divergence of teacher and student it is the ratio r of *Understanding the Success of Knowledge Distillation – A Data Augmentation
     /// Perspective*, equation 4; above 1, since the best are picked.

@@ -1,209 +1,187 @@
-use burn::tensor::{Int, Tensor};
-use kd_core::{KlLoss, KlLossConfig, divergence};
-use kd_models::Classify;
-use serde::{Deserialize, Serialize};
+use std::any::Any;
+use std::collections::BTreeMap;
+
+use burn::optim::ModuleOptimizer;
+use burn::tensor::{Gradients, Tensor};
 
 use crate::TrainError;
-use crate::views::{ViewPlan, Weights};
+use crate::recipe::Recipe;
+use crate::term::{Part, Reads, Seen, Setting, Step, Terms};
+use crate::values::Values;
 
-/// What both networks are shown in one step, and what the teacher said of it.
-///
-/// Everything but the labels is without autodiff: no gradient leaves the student.
-#[derive(Clone, Debug)]
-pub struct Views {
-    /// The original view, pixels in `[0, 1]`: `[batch, channels, height, width]`.
-    pub original: Tensor<4>,
-    /// Its labels: `[batch]`.
-    pub labels: Tensor<1, Int>,
-    /// The teacher's logits of it: `[batch, classes]`.
-    pub teacher_original: Option<Tensor<2>>,
-    /// The mixed view.
-    pub mixed: Option<MixedImages>,
-}
-
-/// Mixed images with the only label they have.
-#[derive(Clone, Debug)]
-pub struct MixedImages {
-    /// `[picked, channels, height, width]`.
-    pub images: Tensor<4>,
-    /// The teacher's logits of them: `[picked, classes]`.
-    pub teacher_logits: Tensor<2>,
-    /// Where they were picked: the mean score of those picked over the mean score of their pool. By the divergence of teacher and student,
-    /// the ratio r: how much more there is to learn from them than from any.
-    pub score_ratio: Option<f32>,
-}
-
-/// The loss that a [`ViewPlan`] describes.
-#[derive(Clone, Debug)]
+/// The terms of a recipe with their parts: the loss of a step, for runs and for loops of your own.
 pub struct Objective {
-    kl: KlLoss,
-    weights: Weights,
+    terms: Vec<Placed>,
+    epochs: usize,
 }
 
-/// The loss of a step: terms, each averaged over its images, and their weights.
-#[derive(Clone, Debug, Default)]
+/// A term of a recipe.
+struct Placed {
+    name: String,
+    part: Box<dyn Part>,
+    on: Vec<String>,
+    weight: f64,
+    ramp: kd_core::Ramp,
+}
+
+/// The loss of a step. Nothing has been changed by it yet.
 pub struct Loss {
-    terms: Vec<(&'static str, f64, Tensor<1>)>,
-}
-
-/// The values of a [`Loss`] on the host. A term without weight is absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct LossValues<T = f32> {
-    /// The weighted sum.
-    pub loss: T,
-    /// Cross-entropy on the original view.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ce: Option<T>,
-    /// Divergence on the original view.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kl: Option<T>,
-    /// Divergence on the mixed view.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kl_mixed: Option<T>,
+    /// The weighted sum, with the graph behind it: `[1]`.
+    pub total: Tensor<1>,
+    /// Every term on the host.
+    pub values: Values,
+    updates: Vec<(usize, Box<dyn Any>)>,
 }
 
 impl Objective {
-    /// The loss of a plan.
+    /// Makes the terms of a recipe.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Recipe`] when a field is out of its range.
-    pub fn new(plan: &ViewPlan) -> Result<Self, TrainError> {
-        plan.check()?;
-        let kl = KlLossConfig::new()
-            .with_temperature(plan.temperature)
-            .with_tau_squared(plan.tau_squared)
-            .init()?;
+    /// When a loss is unknown, or a value of a term is out of its range.
+    pub fn new(recipe: &Recipe, terms: &Terms, setting: &Setting) -> Result<Self, TrainError> {
+        let weighed = recipe.terms.iter().filter(|(_, term)| term.weight > 0.0);
+        let placed = weighed.map(|(name, term)| {
+            let made = terms.make(&term.loss, &term.settings, setting);
+            Ok(Placed {
+                name: name.clone(),
+                part: made.map_err(|error| error.in_term(name))?,
+                on: term.on.clone(),
+                weight: term.weight,
+                ramp: term.ramp,
+            })
+        });
         Ok(Self {
-            kl,
-            weights: plan.weights(),
+            terms: placed.collect::<Result<_, TrainError>>()?,
+            epochs: recipe.epochs,
         })
     }
 
-    /// One forward pass of the student for each view, and the loss.
-    ///
-    /// Each view is a pass of its own, as in the reference implementation, so batch norm sees one view at a time.
-    ///
-    /// # Panics
-    ///
-    /// Panics if a divergence has a weight and `views` lacks the view or what the teacher said of it.
-    pub fn loss<S: Classify>(&self, student: &S, views: &Views) -> Loss {
-        let Weights { ce, kl, kl_mixed } = self.weights;
-        let mut loss = Loss::default();
-        if ce > 0.0 || kl > 0.0 {
-            let logits = student.forward(Tensor::from_inner(views.original.clone()));
-            if ce > 0.0 {
-                let labels = views.labels.clone();
-                let term = divergence::cross_entropy(logits.clone(), labels).mean();
-                loss.add("ce", ce, term);
-            }
-            if kl > 0.0 {
-                #[expect(
-                    clippy::expect_used,
-                    reason = "documented: the caller brings the logits"
-                )]
-                let teacher = views.teacher_original.clone().expect("teacher logits");
-                loss.add("kl", kl, self.kl.forward(logits, teacher));
+    /// Returns what the terms that have a weight in an epoch read of each view.
+    pub(crate) fn reads(&self, epoch: usize) -> BTreeMap<&str, Vec<Reads>> {
+        let mut reads: BTreeMap<&str, Vec<Reads>> = BTreeMap::new();
+        for (_, term, _) in self.at(epoch) {
+            for (on, read) in term.on.iter().zip(term.part.reads()) {
+                reads.entry(on).or_default().push(read);
             }
         }
-        if kl_mixed > 0.0 {
-            #[expect(clippy::expect_used, reason = "documented: the caller brings the view")]
-            let mixed = views.mixed.as_ref().expect("a mixed view");
-            let logits = student.forward(Tensor::from_inner(mixed.images.clone()));
-            let term = self.kl.forward(logits, mixed.teacher_logits.clone());
-            loss.add("kl_mixed", kl_mixed, term);
-        }
-        loss
-    }
-}
-
-impl Loss {
-    fn add(&mut self, name: &'static str, weight: f64, term: Tensor<1>) {
-        self.terms.push((name, weight, term));
+        reads
     }
 
-    /// The weighted sum, with the graph behind it. `None` where no term has a weight.
-    pub fn total(&self) -> Option<Tensor<1>> {
-        let weighted = |(_, weight, term): &(_, f64, Tensor<1>)| term.clone().mul_scalar(*weight);
-        self.terms
-            .iter()
-            .map(weighted)
-            .reduce(|sum, term| sum + term)
+    /// The terms that have a weight in an epoch, with their places.
+    fn at(&self, epoch: usize) -> impl Iterator<Item = (usize, &Placed, f64)> {
+        let terms = self.terms.iter().enumerate();
+        terms.filter_map(move |(place, term)| {
+            let weight = term.weight * term.ramp.at(epoch as f64);
+            (weight > 0.0).then_some((place, term, weight))
+        })
     }
 
-    /// Bring the values to the host, in one transfer.
+    /// Computes the loss of a step on these views: of the epoch and the step in it, both from 0.
+    /// Changes nothing.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Device`] when the device could not compute them.
-    pub fn values(&self) -> Result<LossValues, TrainError> {
-        let terms = self.terms.iter().map(|(_, _, term)| term.clone());
-        let tensors: Vec<_> = terms.chain(self.total()).collect();
-        let values = Tensor::cat(tensors, 0)
-            .without_autodiff()
-            .try_into_data()
-            .map_err(|e| TrainError::Device(e.to_string()))?
-            .convert::<f32>()
-            .try_into_vec::<f32>()
-            .map_err(|e| TrainError::Device(e.to_string()))?;
-        let mut read = LossValues::default();
-        for ((name, ..), value) in self.terms.iter().zip(&values) {
-            match *name {
-                "ce" => read.ce = Some(*value),
-                "kl" => read.kl = Some(*value),
-                _ => read.kl_mixed = Some(*value),
+    /// [`TrainError::Unread`] if a view lacks what a term reads of it, what a term reports, and
+    /// [`TrainError::Device`] when the device could not compute the values.
+    pub fn loss(
+        &self,
+        [epoch, index]: [usize; 2],
+        ids: &[u64],
+        views: &[(&str, &Seen)],
+    ) -> Result<Loss, TrainError> {
+        let mut weighted: Vec<(String, f64, Tensor<1>)> = Vec::new();
+        let mut updates = Vec::new();
+        for (place, term, weight) in self.at(epoch) {
+            let seen = term.on.iter().map(|on| {
+                let view = views.iter().find(|(name, _)| name == on);
+                view.map(|(_, seen)| *seen).ok_or(TrainError::Unread {
+                    what: "a view that is not there",
+                })
+            });
+            let step = Step {
+                epoch,
+                epochs: self.epochs,
+                index,
+                ids,
+                views: seen.collect::<Result<_, _>>()?,
+            };
+            let found = term.part.losses(&step);
+            let (losses, update) = found.map_err(|error| error.in_term(&term.name))?;
+            let several = losses.networks.len() > 1;
+            for (network, loss) in losses.networks.into_iter().enumerate() {
+                let name = match several {
+                    true => format!("{}.{network}", term.name),
+                    false => term.name.clone(),
+                };
+                weighted.push((name, weight, loss));
             }
+            for (own, loss) in losses.own {
+                weighted.push((format!("{}.{own}", term.name), 1.0, loss));
+            }
+            updates.push((place, update));
         }
-        read.loss = values.last().copied().unwrap_or(f32::NAN);
-        Ok(read)
-    }
-}
-
-impl LossValues {
-    /// The first value that is not finite, a term before the sum.
-    pub fn non_finite(&self) -> Option<(&'static str, f32)> {
-        let terms = [
-            ("ce", self.ce),
-            ("kl", self.kl),
-            ("kl_mixed", self.kl_mixed),
-            ("loss", Some(self.loss)),
-        ];
-        terms
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-            .find(|(_, value)| !value.is_finite())
-    }
-}
-
-/// Running sums of the terms, weighted by images, in the order of the steps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct LossSums {
-    images: u64,
-    sums: LossValues<f64>,
-}
-
-impl LossSums {
-    pub(crate) fn add(&mut self, values: &LossValues, images: usize) {
-        let weight = images as f64;
-        let add = |sum: &mut Option<f64>, value: Option<f32>| {
-            if let Some(value) = value {
-                *sum = Some(sum.unwrap_or(0.0) + weight * f64::from(value));
-            }
-        };
-        self.images += images as u64;
-        self.sums.loss += weight * f64::from(values.loss);
-        add(&mut self.sums.ce, values.ce);
-        add(&mut self.sums.kl, values.kl);
-        add(&mut self.sums.kl_mixed, values.kl_mixed);
+        let (values, total) = read(weighted)?;
+        Ok(Loss {
+            total,
+            values,
+            updates,
+        })
     }
 
-    pub(crate) fn mean(&self) -> LossValues<f64> {
-        let share = |sum: f64| sum / self.images.max(1) as f64;
-        LossValues {
-            loss: share(self.sums.loss),
-            ce: self.sums.ce.map(share),
-            kl: self.sums.kl.map(share),
-            kl_mixed: self.sums.kl_mixed.map(share),
+    /// Steps the parts of the terms, and takes in what the step left to remember. `gradients` are
+    /// those of the loss's total; the parts take theirs out.
+    pub fn accept(
+        &mut self,
+        loss: Loss,
+        gradients: &mut Gradients,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: f64,
+    ) {
+        for term in &mut self.terms {
+            term.part.step(optimizer, learning_rate, gradients);
+        }
+        for (place, update) in loss.updates {
+            self.terms[place].part.remember(update);
         }
     }
+
+    /// The parts that have something to record, by the names of their terms.
+    pub(crate) fn parts(&mut self) -> impl Iterator<Item = (&str, &mut dyn Part)> {
+        let terms = self.terms.iter_mut().filter(|term| term.part.has_record());
+        terms.map(|term| (&term.name[..], &mut *term.part as &mut dyn Part))
+    }
+
+    /// The name of the first tensor of a part that contains NaN or infinity.
+    pub(crate) fn not_finite(&self) -> Option<String> {
+        self.terms.iter().find_map(|term| {
+            let tensor = term.part.not_finite()?;
+            Some(format!("terms.{}: {tensor}", term.name))
+        })
+    }
+}
+
+/// The weighted sum with its graph, and every value on the host: one transfer.
+fn read(terms: Vec<(String, f64, Tensor<1>)>) -> Result<(Values, Tensor<1>), TrainError> {
+    let weighted = terms
+        .iter()
+        .map(|(_, weight, loss)| loss.clone().mul_scalar(*weight));
+    let Some(total) = weighted.reduce(|sum, term| sum + term) else {
+        return Err(TrainError::Recipe {
+            place: "terms".into(),
+            reason: "no term has a weight in this epoch, expected at least one".into(),
+        });
+    };
+    let losses = terms.iter().map(|(.., loss)| loss.clone());
+    let values = Tensor::cat(losses.chain([total.clone()]).collect(), 0)
+        .without_autodiff()
+        .try_into_data()
+        .map_err(|e| TrainError::Device(e.to_string()))?
+        .convert::<f32>()
+        .try_into_vec::<f32>()
+        .map_err(|e| TrainError::Device(e.to_string()))?;
+    let loss = values.last().copied().unwrap_or(f32::NAN);
+    let names = terms.into_iter().map(|(name, ..)| name);
+    let terms = names.zip(values).collect();
+    Ok((Values { loss, terms }, total))
 }

@@ -1,5 +1,7 @@
 //! The page of a run: what a reader wants to know first, curves, calibration, what the networks were shown, the recipe.
 
+use std::collections::BTreeSet;
+
 use burn::tensor::Tensor;
 use kd_data::Batch;
 use kd_metrics::plot::{LineChart, reliability_diagram};
@@ -9,9 +11,10 @@ use kd_metrics::{EvaluationReport, Report, Section};
 use crate::TrainError;
 use crate::evaluation::host;
 use crate::log::{EpochRecord, EpochTiming, TestRecord};
-use crate::objective::{LossValues, Views};
 use crate::progress::duration;
 use crate::recipe::Recipe;
+use crate::term::Seen;
+use crate::view::ORIGINAL;
 
 /// Images of a batch in a row of the picture.
 const SHOWN: usize = 8;
@@ -29,13 +32,12 @@ pub(crate) struct Facts<'a> {
 pub(crate) struct Samples {
     shape: [usize; 3],
     raw: Vec<Vec<u8>>,
-    original: Vec<Vec<u8>>,
-    mixed: Vec<Vec<u8>>,
+    views: Vec<(String, Vec<Vec<u8>>)>,
 }
 
 impl Samples {
     /// `None` for images that are neither grey nor RGB: there is no picture of them.
-    pub(crate) fn of(batch: &Batch, views: &Views) -> Result<Option<Self>, TrainError> {
+    pub(crate) fn of(batch: &Batch, views: &[(String, Seen)]) -> Result<Option<Self>, TrainError> {
         let [_, channels, height, width] = batch.shape;
         if !matches!(channels, 1 | 3) {
             return Ok(None);
@@ -58,11 +60,11 @@ impl Samples {
                 .take(SHOWN)
                 .map(<[u8]>::to_vec)
                 .collect(),
-            original: rows(&views.original)?,
-            mixed: match &views.mixed {
-                Some(mixed) => rows(&mixed.images)?,
-                None => Vec::new(),
-            },
+            views: views
+                .iter()
+                .filter_map(|(name, view)| Some((name.clone(), view.images.as_ref()?)))
+                .map(|(name, images)| Ok((name, rows(images)?)))
+                .collect::<Result<_, TrainError>>()?,
         }))
     }
 }
@@ -116,30 +118,30 @@ fn outcome(facts: &Facts) -> Section {
     }
     let sum = |of: fn(&EpochTiming) -> u64| facts.timings.iter().map(of).sum::<u64>();
     let seconds: f64 = facts.timings.iter().map(|t| t.seconds).sum();
-    let weights = facts.recipe.views.weights();
-    let rows = [
-        ("epochs", facts.history.len().to_string()),
-        ("training time", duration(seconds)),
+    let mut rows = vec![
+        ("epochs".to_string(), facts.history.len().to_string()),
+        ("training time".into(), duration(seconds)),
         (
-            "images trained on",
+            "images trained on".into(),
             sum(|t| t.counts.student_images).to_string(),
         ),
         (
-            "images scored by the student",
+            "images scored by the student".into(),
             sum(|t| t.counts.student_scored_images).to_string(),
         ),
         (
-            "images shown to the teacher",
+            "images shown to the teacher".into(),
             sum(|t| t.counts.teacher_images).to_string(),
         ),
-        ("weight of CE", weights.ce.to_string()),
-        ("weight of KL, original view", weights.kl.to_string()),
-        ("weight of KL, mixed view", weights.kl_mixed.to_string()),
     ];
+    rows.extend(facts.recipe.terms.iter().map(|(name, term)| {
+        let on = term.on.join(", ");
+        (format!("weight of {name} on {on}"), term.weight.to_string())
+    }));
     let table = rows
         .into_iter()
         .fold(Table::new(["", ""]), |table, (name, value)| {
-            table.row([name.to_string(), value])
+            table.row([name, value])
         });
     section.table(table)
 }
@@ -152,18 +154,15 @@ fn curves(facts: &Facts) -> Result<Section, TrainError> {
             .filter_map(|record| Some((record.epoch as f64 + 1.0, of(record)?)))
             .collect()
     };
-    type Term = fn(&LossValues<f64>) -> Option<f64>;
-    let terms: [(&str, Term); 3] = [
-        ("CE", |v| v.ce),
-        ("KL", |v| v.kl),
-        ("KL, mixed", |v| v.kl_mixed),
-    ];
-    let mut losses = LineChart::new("Training loss, by term", "epoch", "nats, not weighted");
-    for (name, of) in terms {
-        let curve = points(&|record| of(&record.train));
-        if !curve.is_empty() {
-            losses = losses.series(name, curve);
-        }
+    let mut losses = LineChart::new("Training loss, by term", "epoch", "not weighted");
+    let names: BTreeSet<&String> = facts
+        .history
+        .iter()
+        .flat_map(|record| record.train.terms.keys())
+        .collect();
+    for name in names {
+        let curve = points(&|record| record.train.terms.get(name).copied());
+        losses = losses.series(name.as_str(), curve);
     }
     let rates = points(&|record| Some(record.learning_rate));
     let rate = LineChart::new("Learning rate", "epoch", "")
@@ -205,13 +204,17 @@ fn pictures(samples: &Samples) -> Result<Section, TrainError> {
     fn row(images: &[Vec<u8>]) -> Vec<&[u8]> {
         images.iter().map(Vec::as_slice).collect()
     }
-    let mut rows = vec![
-        ("as stored", row(&samples.raw)),
-        ("original view", row(&samples.original)),
-    ];
-    if !samples.mixed.is_empty() {
-        rows.push(("mixed view", row(&samples.mixed)));
-    }
+    let named = |name: &str| match name {
+        ORIGINAL => "original view".to_string(),
+        name => format!("view {name}"),
+    };
+    let views: Vec<_> = samples
+        .views
+        .iter()
+        .map(|(name, images)| (named(name), images))
+        .collect();
+    let mut rows = vec![("as stored", row(&samples.raw))];
+    rows.extend(views.iter().map(|(name, images)| (&name[..], row(images))));
     let scale = (64 / samples.shape[2].max(1)).clamp(1, 4);
     Ok(Section::new("What the networks were shown")
         .paragraph(

@@ -1,29 +1,38 @@
+use std::any::Any;
 use std::time::Instant;
 
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use kd_augment::AugmentError;
-use kd_data::Loader;
+use kd_data::{ImageSet, Loader};
 use kd_metrics::EvaluationReport;
-use kd_models::Classify;
 
-use crate::checkpoint::Position;
-use crate::evaluation::{device_of, evaluate};
+use crate::checkpoint::{Position, Records};
+use crate::evaluation::measure;
 use crate::log::{EpochRecord, EpochTiming, Line, TestRecord};
-use crate::objective::{LossValues, Objective};
-use crate::presenter::Presenter;
+use crate::network::Network;
 use crate::progress::{Progress, Task, duration};
 use crate::run_folder::RunFolder;
-use crate::teacher::not_finite;
+use crate::step::Stepper;
+use crate::term::Part;
+use crate::values::Values;
 use crate::{Distiller, Outcome, TrainError, report};
 
+/// The student, among the records of a checkpoint.
+const STUDENT: &str = "student";
+
+/// Something that a checkpoint records.
+enum Recorded<'a> {
+    Network(&'a mut dyn Network),
+    Part(&'a mut dyn Part),
+}
+
 /// A run under way.
-pub(crate) struct Run<'a, S> {
+pub(crate) struct Run<'a> {
     distiller: &'a Distiller,
     loader: Loader,
     folder: Option<RunFolder>,
-    presenter: Presenter,
-    objective: Objective,
-    student: S,
+    stepper: Stepper,
+    networks: Vec<Box<dyn Network>>,
     optimizer: ModuleOptimizer,
     position: Position,
     history: Vec<EpochRecord>,
@@ -32,23 +41,23 @@ pub(crate) struct Run<'a, S> {
     seconds: f64,
 }
 
-impl<'a, S: Classify + 'static> Run<'a, S> {
+impl<'a> Run<'a> {
     /// A run at its beginning: everything that can fail is made here, before there is a folder.
     pub(crate) fn new(
         distiller: &'a Distiller,
-        student: S,
+        student: Box<dyn Network>,
+        train_set: &ImageSet,
         loader: Loader,
     ) -> Result<Self, TrainError> {
         let recipe = &distiller.recipe;
+        let (teacher, networks) = (distiller.teacher.as_deref(), vec![student]);
         let mut run = Self {
             distiller,
             loader,
             folder: None,
-            presenter: Presenter::new(recipe, &device_of(&student))?,
-            objective: Objective::new(&recipe.views)?,
+            stepper: Stepper::new(recipe, &distiller.terms, train_set, teacher, &networks)?,
             optimizer: recipe.optimizer.init(),
-            // A student that was made or kept without autodiff is brought to it; its statistics are its own from here.
-            student: student.train(),
+            networks,
             position: Position::default(),
             history: Vec::new(),
             evaluation: None,
@@ -64,18 +73,26 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
         let (Some(_), Some(batch)) = (&self.distiller.folder, self.loader.epoch(0).next()) else {
             return Ok(None);
         };
-        let teacher = self.distiller.teacher.as_ref();
-        let (views, _) = self.presenter.views(&batch, teacher, &self.student)?;
+        let teacher = self.distiller.teacher.as_deref();
+        let views = self.stepper.views(&batch, teacher, &self.networks)?;
         report::Samples::of(&batch, &views)
     }
 
     /// Leaves what there is to leave in this folder, and goes on where its checkpoint stands.
     pub(crate) fn open(&mut self, mut folder: RunFolder) -> Result<(), TrainError> {
         let checkpoint = folder.checkpoint();
-        if let Some((student, optimizer, position)) =
-            checkpoint.load(self.student.clone(), self.optimizer.clone())?
-        {
-            self.student = student;
+        let optimizer = self.optimizer.clone();
+        let mut recorded = self.recorded();
+        let names: Vec<String> = recorded.iter().map(|(name, _)| name.clone()).collect();
+        let loaded = checkpoint.load(&names, optimizer, |name, record| {
+            let found = recorded.iter_mut().find(|(known, _)| known == name);
+            match found {
+                Some((_, Recorded::Network(network))) => network.load(record),
+                Some((_, Recorded::Part(part))) => part.load(record),
+                None => Ok(()),
+            }
+        })?;
+        if let Some((optimizer, position)) = loaded {
             self.optimizer = optimizer;
             self.position = position;
         }
@@ -91,7 +108,33 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
         Ok(())
     }
 
-    pub(crate) fn complete(mut self) -> Result<Outcome<S>, TrainError> {
+    /// What a checkpoint records, by name: networks, and the parts of terms.
+    fn recorded(&mut self) -> Vec<(String, Recorded<'_>)> {
+        let networks = self.networks.iter_mut();
+        let networks = networks.map(|network| (STUDENT.into(), Recorded::Network(&mut **network)));
+        let parts = self.stepper.objective.parts();
+        let parts = parts.map(|(name, part)| (format!("term.{name}"), Recorded::Part(part)));
+        networks.chain(parts).collect()
+    }
+
+    fn records(&mut self) -> Result<Records, TrainError> {
+        let recorded = self.recorded().into_iter();
+        recorded
+            .map(|(name, recorded)| {
+                let record = match recorded {
+                    Recorded::Network(network) => network.record(),
+                    Recorded::Part(part) => part.record(),
+                };
+                let record = record.map_err(|reason| TrainError::Checkpoint {
+                    path: name.clone().into(),
+                    reason,
+                })?;
+                Ok((name, record))
+            })
+            .collect()
+    }
+
+    pub(crate) fn complete(mut self) -> Result<Outcome<Box<dyn Any>>, TrainError> {
         let recipe = &self.distiller.recipe;
         let steps = self.loader.batches();
         let task = self.distiller.progress.task(
@@ -102,7 +145,11 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
         task.resume_at((self.position.epoch * steps + self.position.step) as u64);
         if let (Some(folder), 0) = (&mut self.folder, self.position.metrics_bytes) {
             folder.log(&Line::Start {
-                weights: recipe.views.weights(),
+                weights: recipe
+                    .terms
+                    .iter()
+                    .map(|(name, term)| (name.clone(), term.weight))
+                    .collect(),
                 steps,
                 epochs: recipe.epochs,
             })?;
@@ -198,40 +245,32 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
     }
 
     /// One step. A loss that is not finite is refused before it is applied.
-    fn step(
-        &mut self,
-        batch: &kd_data::Batch,
-        learning_rate: f64,
-    ) -> Result<LossValues, TrainError> {
+    fn step(&mut self, batch: &kd_data::Batch, learning_rate: f64) -> Result<Values, TrainError> {
         let (epoch, step) = (self.position.epoch, batch.index);
-        let not_finite = |term, value| TrainError::NonFinite {
-            term,
+        let not_finite = |term: &str, value| TrainError::NonFinite {
+            term: term.to_string(),
             value,
             epoch,
             step,
         };
-        let teacher = self.distiller.teacher.as_ref();
-        let (views, counts) = match self.presenter.views(batch, teacher, &self.student) {
+        let teacher = self.distiller.teacher.as_deref();
+        let computed = match self.stepper.compute(batch, teacher, &self.networks) {
             Err(TrainError::Augment(AugmentError::ScoreIsNan { .. })) => {
                 return Err(not_finite("the score of a candidate", f32::NAN));
             }
-            views => views?,
+            computed => computed?,
         };
-        let loss = self.objective.loss(&self.student, &views);
-        let values = loss.values()?;
+        let values = computed.loss.values.clone();
         if let Some((term, value)) = values.non_finite() {
             return Err(not_finite(term, value));
         }
-        if let Some(total) = loss.total() {
-            let gradients = GradientsParams::from_grads(total.backward(), &self.student);
-            self.student = self
-                .optimizer
-                .step(learning_rate, self.student.clone(), gradients);
-        }
-        self.position.counts.add(&counts);
-        if let Some(ratio) = views.mixed.as_ref().and_then(|mixed| mixed.score_ratio) {
+        self.position.counts.add(&computed.counts);
+        if let Some(ratio) = computed.score_ratio {
             self.position.score_ratios += f64::from(ratio);
         }
+        let (networks, optimizer) = (&mut self.networks, &mut self.optimizer);
+        self.stepper
+            .apply(computed.loss, networks, optimizer, learning_rate);
         Ok(values)
     }
 
@@ -242,7 +281,9 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
         self.evaluation = match &self.distiller.test_set {
             Some(set) if last || due(epoch, recipe.log.evaluate_epochs) => {
                 let size = recipe.evaluation_batch_size;
-                let report = evaluate(&self.student, set, size, &Progress::Silent);
+                let student = &self.networks[0];
+                let (frozen, device) = (student.frozen(), student.device());
+                let report = measure(&*frozen, set, size, &device, &Progress::Silent);
                 Some(report.map_err(|reason| TrainError::Evaluation {
                     epoch,
                     reason: Box::new(reason),
@@ -256,7 +297,9 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
     /// Writes a checkpoint, if there is a folder. Weights that are not finite are refused: a loss may
     /// be finite where its gradient is not, and every run that goes on from such weights fails.
     fn save(&mut self) -> Result<(), TrainError> {
-        if let Some(tensor) = not_finite(&self.student.valid()) {
+        let networks = self.networks.iter();
+        let found = networks.filter_map(|network| network.not_finite()).next();
+        if let Some(tensor) = found.or_else(|| self.stepper.objective.not_finite()) {
             let steps = self.loader.batches();
             let last = self.position.epoch * steps + self.position.step - 1;
             return Err(TrainError::NotFinite {
@@ -265,16 +308,19 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
                 step: last % steps,
             });
         }
+        if self.folder.is_none() {
+            return Ok(());
+        }
+        let records = self.records()?;
         let Some(folder) = &mut self.folder else {
             return Ok(());
         };
         (self.position.metrics_bytes, self.position.timing_bytes) = folder.flush()?;
-        folder
-            .checkpoint()
-            .save(&self.student, &self.optimizer, &self.position)
+        let checkpoint = folder.checkpoint();
+        checkpoint.save(records, &self.optimizer, &self.position)
     }
 
-    fn finish(mut self) -> Result<Outcome<S>, TrainError> {
+    fn finish(mut self) -> Result<Outcome<Box<dyn Any>>, TrainError> {
         if self.evaluation.is_none() {
             // A run that was complete before this process began.
             self.evaluate(self.distiller.recipe.epochs - 1)?;
@@ -294,7 +340,7 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
             None => None,
         };
         Ok(Outcome {
-            student: self.student.valid(),
+            student: self.networks.swap_remove(0).into_any(),
             history: self.history,
             evaluation: self.evaluation,
             seconds: self.seconds,

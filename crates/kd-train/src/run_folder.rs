@@ -21,6 +21,7 @@ use crate::checkpoint::{Checkpoint, Position};
 use crate::files::{create_atomically, write_atomically};
 use crate::log::{EpochTiming, Line};
 use crate::recipe::Recipe;
+use crate::term::Terms;
 
 const ABOUT: &str = "run.json";
 const RECIPE: &str = "recipe.toml";
@@ -78,6 +79,7 @@ impl RunFolder {
     pub(crate) fn open(
         path: &Path,
         recipe: &Recipe,
+        terms: &Terms,
         identity: &Identity,
         resume: bool,
     ) -> Result<Self, TrainError> {
@@ -111,7 +113,7 @@ impl RunFolder {
             write_atomically(&toml, recipe.to_toml().as_bytes())?;
         }
         if goes_on {
-            compare(path, recipe, identity)?;
+            compare(path, recipe, terms, identity)?;
         }
         Ok(Self {
             metrics: metrics.cut_to_whole_lines()?,
@@ -156,7 +158,12 @@ impl RunFolder {
 }
 
 /// Refuse to go on with another recipe, other data or another teacher.
-fn compare(path: &Path, recipe: &Recipe, identity: &Identity) -> Result<(), TrainError> {
+fn compare(
+    path: &Path,
+    recipe: &Recipe,
+    terms: &Terms,
+    identity: &Identity,
+) -> Result<(), TrainError> {
     let differs = |what, expected: String, found: String| {
         Err(TrainError::Resume {
             path: path.to_path_buf(),
@@ -165,7 +172,7 @@ fn compare(path: &Path, recipe: &Recipe, identity: &Identity) -> Result<(), Trai
             found,
         })
     };
-    let of_run = Recipe::load(&path.join(RECIPE))?;
+    let of_run = Recipe::load_with(&path.join(RECIPE), terms)?;
     if of_run != *recipe {
         let (run, now) = (of_run.to_toml(), recipe.to_toml());
         // The first key that differs says enough.

@@ -102,8 +102,8 @@ fn a_recipe_that_cannot_run_leaves_no_folder() {
             .run(network(Architecture::ResNet8, 1), &train_set())
     };
     for change in [
-        "views.temperature=1e7",
-        "views.temperature=1e-9",
+        "terms.kl.temperature=1e7",
+        "terms.kl.temperature=1e-9",
         "views.mixed.pool.pick=1000",
         "views.original.augmentation={ops=[{op=\"resize_crop\",size=64}]}",
     ] {
@@ -251,7 +251,7 @@ fn weights_that_are_not_finite_do_not_replace_a_checkpoint() {
     };
     let run = |from| {
         let overrides = ["epochs=1", "batch_size=14", "log.checkpoint_steps=1"];
-        let recipe: Recipe = "ce".parse().unwrap();
+        let recipe = Recipe::named("ce").unwrap();
         Distiller::new(recipe.with_overrides(overrides).unwrap())
             .unwrap()
             .with_folder(root.path())

@@ -17,13 +17,20 @@ use small::{distiller, network, recipe, train_set};
 /// Set in the process that is to be killed.
 const CHILD: &str = "KD_TEST_RESUME_FOLDER";
 
+/// The recipe of that process.
+const RECIPE: &str = "KD_TEST_RESUME_RECIPE";
+
 struct Ending {
     student: String,
     metrics: Vec<u8>,
 }
 
 fn finish(folder: &Path, resume: bool) -> Ending {
-    let outcome = small::run(folder, resume).unwrap();
+    finish_with("tlcutmix_pick", folder, resume)
+}
+
+fn finish_with(recipe: &str, folder: &Path, resume: bool) -> Ending {
+    let outcome = small::run_with(recipe, folder, resume).unwrap();
     Ending {
         student: fingerprint(&outcome.student),
         metrics: fs::read(folder.join("metrics.jsonl")).unwrap(),
@@ -60,15 +67,21 @@ fn position(folder: &Path) -> Option<(u64, u64)> {
 #[test]
 fn child() {
     if let Some(folder) = std::env::var_os(CHILD) {
-        drop(small::run(Path::new(&folder), true));
+        let recipe = std::env::var(RECIPE).unwrap_or("tlcutmix_pick".into());
+        drop(small::run_with(&recipe, Path::new(&folder), true));
     }
 }
 
 /// Start a run in a process of its own and kill it, without warning, once its checkpoint has reached a place.
 fn killed_at(folder: &Path, place: (u64, u64)) {
+    killed_with("tlcutmix_pick", folder, place);
+}
+
+fn killed_with(recipe: &str, folder: &Path, place: (u64, u64)) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child"])
         .env(CHILD, folder)
+        .env(RECIPE, recipe)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -108,6 +121,21 @@ fn killed_runs_end_as_if_they_had_not_been() {
     killed_at(&folder, (0, 2));
     killed_at(&folder, (1, 2));
     assert_equal(&finish(&folder, true), &whole, "killed twice");
+}
+
+/// Layers, banks and velocities of terms come back as they were.
+#[test]
+fn killed_runs_of_terms_with_parts_end_as_if_they_had_not_been() {
+    let root = tempfile::tempdir().unwrap();
+    for recipe in ["fitnet", "cc", "vid", "crd", "crd_tlcutmix_pick"] {
+        let whole = finish_with(recipe, &root.path().join(format!("{recipe}-whole")), false);
+        let folder = root.path().join(recipe);
+        killed_with(recipe, &folder, (0, 4));
+        let parts = fs::read_dir(folder.join("checkpoint")).unwrap();
+        let mut parts = parts.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert!(parts.any(|name| name.starts_with("term.")), "{recipe}");
+        assert_equal(&finish_with(recipe, &folder, true), &whole, recipe);
+    }
 }
 
 /// Every place where the process can die while a checkpoint takes the place of another.

@@ -62,6 +62,11 @@ mod models_page {}
 #[doc = include_str!("../../../docs/metrics.md")]
 mod metrics_page {}
 
+/// The program of the page on methods is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/methods.md")]
+mod methods_page {}
+
 /// The program of the page on losses is a test.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/losses.md")]

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::evaluation::{device_of, fits, host};
-use crate::presenter::{augmented_bytes, mixed_labels, plain};
+use crate::network::frozen;
+use crate::pixels::{augmented_bytes, mixed_labels, plain};
 use crate::progress::Progress;
-use crate::teacher::Teacher;
 
 /// Which mixed images are looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,7 +120,7 @@ pub fn diagnose_mixes<T: Classify + 'static, S: Classify + 'static>(
         }
     }
     let device = device_of(teacher);
-    let (teacher, student) = (Teacher::new(teacher), student.map(Teacher::new));
+    let (teacher, student) = (frozen(teacher), student.map(frozen));
     fits("teacher", teacher.input_spec(), "training", set)?;
     if let Some(student) = &student {
         fits("student", student.input_spec(), "training", set)?;
@@ -156,7 +156,7 @@ pub fn diagnose_mixes<T: Classify + 'static, S: Classify + 'static>(
             mixed.extend(pairs.map(|(own, (&partner, &lambda))| (own, partner, lambda)));
         }
         let pool = Tensor::cat(copies, 0);
-        let logits = teacher.forward(pool.clone());
+        let logits = teacher.logits(pool.clone());
         let answers = host(divergence::softmax(logits.clone(), 1.0))?;
         let targets = mixed_labels(&mixed, &batch.labels, classes);
         let disagree = labels.push(&targets, &answers)?;
@@ -182,7 +182,7 @@ pub fn diagnose_mixes<T: Classify + 'static, S: Classify + 'static>(
         found.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
         found.truncate(config.shown);
         if let Some(student) = &student {
-            overlap.push(&logits, &student.forward(pool), &key, index, count)?;
+            overlap.push(&logits, &student.logits(pool), &key, index, count)?;
         }
         task.advance(1);
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::evaluation::{device_of, fits, host};
-use crate::presenter::{self, labels, rows};
+use crate::pixels::{self, labels, rows};
 use crate::progress::Progress;
 
 /// How a network is looked at.
@@ -132,7 +132,7 @@ pub fn diagnose_network<N: Classify + 'static>(
     for start in (0..set.len()).step_by(config.batch_size) {
         let end = set.len().min(start + config.batch_size);
         let pixels = &set.pixels()[start * size..end * size];
-        let images = presenter::plain(pixels, [end - start, channels, height, width], &device)?;
+        let images = pixels::plain(pixels, [end - start, channels, height, width], &device)?;
         let started = Instant::now();
         let features = frozen.forward_features(images);
         // A failure shows when the answers are read.

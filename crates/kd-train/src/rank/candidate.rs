@@ -15,13 +15,13 @@ use super::record::Record;
 use super::{RankConfig, Scheme};
 use crate::TrainError;
 use crate::evaluation::host;
-use crate::presenter::{augmented, augmented_bytes, mixed_labels, plain};
-use crate::teacher::Teacher;
+use crate::network::Frozen;
+use crate::pixels::{augmented, augmented_bytes, mixed_labels, plain};
 
 /// The teacher, what it was asked, and the student, if there is one.
 pub(super) struct Asked<'a> {
-    pub(super) teacher: &'a Teacher,
-    pub(super) student: Option<&'a Teacher>,
+    pub(super) teacher: &'a dyn Frozen,
+    pub(super) student: Option<&'a dyn Frozen>,
     pub(super) images: u64,
     pub(super) seconds: f64,
 }
@@ -30,7 +30,7 @@ impl Asked<'_> {
     fn logits(&mut self, images: Tensor<4>) -> Tensor<2> {
         let started = Instant::now();
         self.images += images.dims()[0] as u64;
-        let logits = self.teacher.forward(images);
+        let logits = self.teacher.logits(images);
         // Devices that queue work would otherwise be timed by how fast they queue. A failure shows when the answers are read.
         let _ = logits.device().sync();
         self.seconds += started.elapsed().as_secs_f64();
@@ -87,7 +87,7 @@ fn cross_entropy(
         return Ok(None);
     };
     let [_, classes] = teacher.dims();
-    let student = host(student.forward(images))?;
+    let student = host(student.logits(images))?;
     let values = teacher_student_cross_entropy(&host(teacher)?, &student, classes)?;
     Ok(Some(values))
 }
@@ -270,7 +270,7 @@ impl Candidate {
                 let images = base.images.clone();
                 let picked = match student {
                     Some(student) => {
-                        let student = |images| student.forward(images);
+                        let student = |images| student.logits(images);
                         pick.pick_with_student(images, &key, ids, index, teacher, student)
                     }
                     None => pick.pick(images, &key, ids, index, teacher),

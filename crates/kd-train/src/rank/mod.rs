@@ -18,8 +18,8 @@ use kd_models::Classify;
 
 use crate::TrainError;
 use crate::evaluation::{device_of, fits};
+use crate::network::{Frozen, frozen};
 use crate::progress::Progress;
-use crate::teacher::Teacher;
 use candidate::{Asked, Base, Show, candidates};
 use record::{Journal, Record, Source};
 
@@ -104,7 +104,7 @@ impl RankConfig {
     }
 
     /// What the records of a journal depend on.
-    fn source(&self, teacher: &Teacher, student: Option<&Teacher>, set: &ImageSet) -> Source {
+    fn source(&self, teacher: &dyn Frozen, student: Option<&dyn Frozen>, set: &ImageSet) -> Source {
         let Self {
             schemes,
             sharing,
@@ -118,7 +118,7 @@ impl RankConfig {
         Source {
             version: 1,
             teacher: teacher.fingerprint(),
-            student: student.map(Teacher::fingerprint),
+            student: student.map(|student| student.fingerprint()),
             data: set.fingerprint(),
             config: format!(
                 "{schemes:?} {sharing:?} batch_size {batch_size} {window:?} {standard:?} seed {seed} cross_entropy {cross_entropy}"
@@ -178,7 +178,7 @@ pub fn rank_augmentations<T: Classify + 'static>(
     progress: &Progress,
 ) -> Result<RankReport, TrainError> {
     let device = device_of(teacher);
-    rank(&Teacher::new(teacher), None, &device, set, config, progress)
+    rank(&*frozen(teacher), None, &device, set, config, progress)
 }
 
 /// [`rank_augmentations`], with a trained student for the schemes that pick by what it says.
@@ -195,10 +195,10 @@ pub fn rank_augmentations_with_student<T: Classify + 'static, S: Classify + 'sta
 ) -> Result<RankReport, TrainError> {
     let device = device_of(teacher);
     fits("student", student.input_spec(), "training", set)?;
-    let student = Teacher::new(student);
+    let student = frozen(student);
     rank(
-        &Teacher::new(teacher),
-        Some(&student),
+        &*frozen(teacher),
+        Some(&*student),
         &device,
         set,
         config,
@@ -207,8 +207,8 @@ pub fn rank_augmentations_with_student<T: Classify + 'static, S: Classify + 'sta
 }
 
 fn rank(
-    teacher: &Teacher,
-    student: Option<&Teacher>,
+    teacher: &dyn Frozen,
+    student: Option<&dyn Frozen>,
     device: &Device,
     set: &ImageSet,
     config: &RankConfig,

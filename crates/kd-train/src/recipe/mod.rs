@@ -1,30 +1,42 @@
 //! What decides the outcome of a run.
 
+mod named;
+mod term;
 mod text;
+
+use std::collections::BTreeMap;
 
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{ModuleOptimizer, SgdConfig};
 use serde::{Deserialize, Serialize};
 
+pub use term::TermRecipe;
+
 use crate::TrainError;
-use crate::views::ViewPlan;
+use crate::term::{Depth, Terms};
+use crate::view::{self, ORIGINAL, View, Views};
+use crate::viewer::Needs;
 
 /// Everything that decides the outcome of a run, but the networks and the data.
 ///
-/// A recipe is TOML; keys that are left out have the defaults below, and a key that does not exist is refused.
+/// A recipe is TOML. Keys that are left out have the defaults below, and a key that does not exist is
+/// refused.
 ///
 /// ```
 /// use kd_train::Recipe;
 ///
-/// let recipe = Recipe::parse(r#"
+/// let recipe = Recipe::from_toml(r#"
 ///     epochs = 60
 ///     [views.original]
-///     ce = 0.1
-///     kl = 0.9
+///     augmentation = "crop_flip"
 ///     [views.mixed]
+///     of = "original"
 ///     mix = { op = "cutmix" }
-///     kl = 0.9
+///     [terms]
+///     ce = { weight = 0.1 }
+///     kl = { weight = 0.9, temperature = 4 }
+///     kl_mixed = { loss = "kl", on = "mixed", weight = 0.9, temperature = 4 }
 /// "#)?;
 /// assert_eq!(recipe.batch_size, 64);
 /// # Ok::<(), kd_train::TrainError>(())
@@ -48,8 +60,10 @@ pub struct Recipe {
     pub optimizer: OptimizerRecipe,
     /// The learning rate over the epochs.
     pub schedule: ScheduleRecipe,
-    /// What both networks are shown, and what is asked of the student.
-    pub views: ViewPlan,
+    /// What the networks are shown, by name. `original` is always there.
+    pub views: Views,
+    /// What is asked of the student, by name.
+    pub terms: BTreeMap<String, TermRecipe>,
     /// What is written while the run goes on.
     pub log: LogRecipe,
 }
@@ -106,7 +120,8 @@ impl Default for Recipe {
             evaluation_batch_size: 256,
             optimizer: OptimizerRecipe::default(),
             schedule: ScheduleRecipe::default(),
-            views: ViewPlan::default(),
+            views: Views::from([(ORIGINAL.to_string(), View::default())]),
+            terms: term::hinton(),
             log: LogRecipe::default(),
         }
     }
@@ -172,42 +187,42 @@ impl ScheduleRecipe {
 impl Recipe {
     /// Check what depends on the training set.
     pub(crate) fn check_for(&self, images: usize) -> Result<(), TrainError> {
-        let pool = self.views.mixed.as_ref().and_then(|mixed| mixed.pool);
         let smallest = match images % self.batch_size {
             0 => self.batch_size,
             rest => rest,
         };
-        self.check_halves(smallest)?;
-        let Some((pool, pick)) = pool.and_then(|pool| Some((pool, pool.pick.fixed()?))) else {
-            return Ok(());
-        };
-        if pick <= pool.copies * smallest {
-            return Ok(());
+        for (name, view) in &self.views {
+            self.check_halves(name, view, smallest)?;
+            let pool = view.pool.as_ref();
+            let Some((pool, pick)) = pool.and_then(|pool| Some((pool, pool.pick.fixed()?))) else {
+                continue;
+            };
+            if pick > pool.copies * smallest {
+                return Err(TrainError::Recipe {
+                    place: format!("views.{name}.pool.pick"),
+                    reason: format!(
+                        "is {pick}, and the last of {images} images in batches of {} leave a pool of {}; without \
+                         `pick`, as many are picked as a batch holds",
+                        self.batch_size,
+                        pool.copies * smallest
+                    ),
+                });
+            }
         }
-        Err(TrainError::Recipe {
-            place: "views.mixed.pool.pick".into(),
-            reason: format!(
-                "is {pick}, and the last of {images} images in batches of {} leave a pool of {}; without `pick`, as many \
-                 are picked as a batch holds",
-                self.batch_size,
-                pool.copies * smallest
-            ),
-        })
+        Ok(())
     }
 
     /// Halves of a batch are mixed only where every batch has two.
-    fn check_halves(&self, smallest: usize) -> Result<(), TrainError> {
-        let halves = self
-            .views
-            .mixed
-            .as_ref()
-            .is_some_and(|mixed| mixed.mix.pairing() == kd_augment::Pairing::Halves);
+    fn check_halves(&self, name: &str, view: &View, smallest: usize) -> Result<(), TrainError> {
+        let halves = view
+            .mix
+            .is_some_and(|mix| mix.pairing() == kd_augment::Pairing::Halves);
         let odd = [self.batch_size, smallest]
             .into_iter()
             .find(|size| size % 2 == 1);
         match odd {
             Some(odd) if halves => Err(TrainError::Recipe {
-                place: "views.mixed.mix.pairing".into(),
+                place: format!("views.{name}.mix.pairing"),
                 reason: format!(
                     "is halves, which needs even batches, and a batch holds {odd} images"
                 ),
@@ -216,12 +231,34 @@ impl Recipe {
         }
     }
 
-    /// Check every value.
+    /// Returns what these terms read of each view.
+    pub(crate) fn needs(&self, terms: &Terms) -> Result<BTreeMap<String, Needs>, TrainError> {
+        let mut reads = Vec::new();
+        for (name, term) in self.terms.iter().filter(|(_, term)| term.weight > 0.0) {
+            reads.push((&term.on[..], term.reads(name, terms)?));
+        }
+        Ok(crate::step::needs(reads))
+    }
+
+    /// Returns whether a teacher is needed: a term reads it, or a pool is picked from by whoever
+    /// reads the pool's view.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Recipe`] if `terms` lacks a loss of the recipe.
+    pub fn needs_teacher(&self, terms: &Terms) -> Result<bool, TrainError> {
+        let needs = self.needs(terms)?;
+        let views = view::order(&self.views, needs.keys().map(String::as_str))?;
+        let pool = views.iter().any(|name| self.views[*name].pool.is_some());
+        Ok(pool || needs.values().any(|needs| needs.teacher > Depth::Nothing))
+    }
+
+    /// Checks every value.
     ///
     /// # Errors
     ///
     /// [`TrainError::Recipe`] naming the key, the value found and the range expected.
-    pub fn check(&self) -> Result<(), TrainError> {
+    pub fn check(&self, terms: &Terms) -> Result<(), TrainError> {
         let range = |key: &str, found: f64, fits: bool, expected: &str| match fits {
             true => Ok(()),
             false => Err(TrainError::Recipe {
@@ -281,7 +318,17 @@ impl Recipe {
             )?;
             last = *milestone;
         }
-        self.views.check()
+        view::check(&self.views)?;
+        self.terms
+            .iter()
+            .try_for_each(|(name, term)| term.check(name, &self.views, terms))?;
+        match self.terms.values().any(|term| term.weight > 0.0) {
+            true => Ok(()),
+            false => Err(TrainError::Recipe {
+                place: "terms".into(),
+                reason: "no term has a weight, expected at least one".into(),
+            }),
+        }
     }
 }
 

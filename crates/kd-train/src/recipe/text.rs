@@ -1,50 +1,67 @@
 //! Recipes by name and as TOML.
 
 use std::path::Path;
-use std::str::FromStr;
-
-use kd_augment::Augmentation;
 
 use super::Recipe;
 use crate::TrainError;
-use crate::views::{MixedView, OriginalView, ViewPlan};
+use crate::term::Terms;
+use crate::view::ORIGINAL;
 
 impl Recipe {
-    /// The names that [`FromStr`] knows, each with what it stands for.
-    pub const NAMED: [(&str, &str); 5] = [
-        ("ce", "cross-entropy with the labels; no teacher"),
-        ("kd", "0.1 CE + 0.9 KL on the original view"),
-        (
-            "tlmixup",
-            "kd, and 0.9 KL on mixup images that the teacher labels",
-        ),
-        (
-            "tlcutmix",
-            "kd, and 0.9 KL on CutMix images that the teacher labels",
-        ),
-        (
-            "tlcutmix_pick",
-            "tlcutmix, on the half of twice as many that the teacher is least sure of",
-        ),
-    ];
-
-    /// Read a recipe. What it says is checked.
+    /// Reads a recipe whose losses are those of kd. Everything it says is checked.
     ///
     /// # Errors
     ///
     /// [`TrainError::Recipe`] with the place and the reason.
-    pub fn parse(text: &str) -> Result<Self, TrainError> {
-        Self::from_table(parse_table(text, "recipe")?)
+    pub fn from_toml(text: &str) -> Result<Self, TrainError> {
+        Self::from_toml_with(text, &Terms::standard())
     }
 
-    /// Read a recipe from a file.
+    /// [`Recipe::from_toml`], with losses of your own.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Io`], and as [`Recipe::parse`].
+    /// As [`Recipe::from_toml`].
+    pub fn from_toml_with(text: &str, terms: &Terms) -> Result<Self, TrainError> {
+        Self::read(text, "recipe", terms)
+    }
+
+    /// Reads a recipe from a file.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Io`], and as [`Recipe::from_toml`].
     pub fn load(path: &Path) -> Result<Self, TrainError> {
+        Self::load_with(path, &Terms::standard())
+    }
+
+    /// [`Recipe::load`], with losses of your own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recipe::load`].
+    pub fn load_with(path: &Path, terms: &Terms) -> Result<Self, TrainError> {
         let text = std::fs::read_to_string(path).map_err(|e| TrainError::io(path, e))?;
-        Self::from_table(parse_table(&text, &path.display().to_string())?)
+        Self::read(&text, &path.display().to_string(), terms)
+    }
+
+    fn read(text: &str, place: &str, terms: &Terms) -> Result<Self, TrainError> {
+        // An error of the text has a line number.
+        let recipe = toml::from_str::<Self>(text).map_err(|e| TrainError::Recipe {
+            place: place.to_string(),
+            reason: e.to_string(),
+        })?;
+        recipe.completed(terms)
+    }
+
+    /// Writes out what was left out, and checks everything.
+    fn completed(mut self, terms: &Terms) -> Result<Self, TrainError> {
+        self.views.entry(ORIGINAL.into()).or_default();
+        for (name, term) in &mut self.terms {
+            term.complete(name, terms)?;
+        }
+        self.check(terms)?;
+        Ok(self)
     }
 
     /// Change keys, each `key=value`: `["epochs=60", "optimizer.learning_rate=0.1"]`. A value is TOML; a word without
@@ -56,6 +73,19 @@ impl Recipe {
     pub fn with_overrides<T: AsRef<str>>(
         self,
         overrides: impl IntoIterator<Item = T>,
+    ) -> Result<Self, TrainError> {
+        self.with_overrides_and(overrides, &Terms::standard())
+    }
+
+    /// [`Recipe::with_overrides`], with losses of your own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recipe::with_overrides`].
+    pub fn with_overrides_and<T: AsRef<str>>(
+        self,
+        overrides: impl IntoIterator<Item = T>,
+        terms: &Terms,
     ) -> Result<Self, TrainError> {
         let refuse = |place: &str, reason: String| TrainError::Recipe {
             place: place.to_string(),
@@ -93,86 +123,16 @@ impl Recipe {
             }
             node.insert(last.to_string(), value);
         }
-        Self::from_table(table)
+        let recipe: Self = table
+            .try_into()
+            .map_err(|e: toml::de::Error| refuse("recipe", e.message().to_string()))?;
+        recipe.completed(terms)
     }
 
     /// As TOML, every key written out.
     pub fn to_toml(&self) -> String {
         // A recipe holds nothing that TOML cannot say.
         toml::to_string(self).unwrap_or_default()
-    }
-
-    fn from_table(table: toml::Table) -> Result<Self, TrainError> {
-        let recipe: Self = table
-            .try_into()
-            .map_err(|e: toml::de::Error| TrainError::Recipe {
-                place: "recipe".into(),
-                reason: e.message().to_string(),
-            })?;
-        recipe.check()?;
-        Ok(recipe)
-    }
-}
-
-fn parse_table(text: &str, place: &str) -> Result<toml::Table, TrainError> {
-    // Deserialising the text, not the table, is what gives a line number.
-    toml::from_str::<Recipe>(text).map_err(|e| TrainError::Recipe {
-        place: place.to_string(),
-        reason: e.to_string(),
-    })?;
-    text.parse()
-        .map_err(|e: toml::de::Error| TrainError::Recipe {
-            place: place.to_string(),
-            reason: e.to_string(),
-        })
-}
-
-impl FromStr for Recipe {
-    type Err = TrainError;
-
-    /// A recipe by one of the [names](Recipe::NAMED).
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let mixed = |mix, pool| {
-            Some(MixedView {
-                mix,
-                pool,
-                ..MixedView::default()
-            })
-        };
-        let cutmix = || kd_augment::CutMix::default().into();
-        let mixup = || kd_augment::Mixup::default().into();
-        let mut original = OriginalView {
-            augmentation: Augmentation::crop_flip(4),
-            ..OriginalView::default()
-        };
-        let mixed = match name {
-            "ce" => {
-                original.ce = 1.0;
-                original.kl = 0.0;
-                None
-            }
-            "kd" => None,
-            "tlmixup" => mixed(mixup(), None),
-            "tlcutmix" => mixed(cutmix(), None),
-            "tlcutmix_pick" => mixed(cutmix(), Some(kd_augment::Pool::default())),
-            _ => {
-                return Err(TrainError::Recipe {
-                    place: "recipe".into(),
-                    reason: format!(
-                        "unknown recipe `{name}`; known: {}",
-                        Self::NAMED.map(|(name, _)| name).join(", ")
-                    ),
-                });
-            }
-        };
-        Ok(Self {
-            views: ViewPlan {
-                original,
-                mixed,
-                ..ViewPlan::default()
-            },
-            ..Self::default()
-        })
     }
 }
 
@@ -183,11 +143,32 @@ mod tests {
 
     #[test]
     fn every_named_recipe_is_valid_and_survives_toml() {
-        for (name, _) in Recipe::NAMED {
-            let recipe: Recipe = name.parse().unwrap();
-            recipe.check().unwrap();
-            assert_eq!(Recipe::parse(&recipe.to_toml()).unwrap(), recipe, "{name}");
+        for (name, about) in Recipe::names() {
+            let recipe = Recipe::named(name).unwrap();
+            assert_eq!(
+                Recipe::from_toml(&recipe.to_toml()).unwrap(),
+                recipe,
+                "{name}"
+            );
+            assert!(about.ends_with('.') && about.len() < 100, "{name}: {about}");
         }
+        let error = Recipe::named("tlcutmixpick").unwrap_err().to_string();
+        assert!(
+            error.contains("did you mean") && error.contains("tlcutmix_pick"),
+            "{error}"
+        );
+        let error = Recipe::named("?").unwrap_err().to_string();
+        assert!(error.contains("known: ce, kd"), "{error}");
+    }
+
+    #[test]
+    fn the_default_is_complete() {
+        let recipe = Recipe::default();
+        assert_eq!(
+            recipe.clone().completed(&Terms::standard()).unwrap(),
+            recipe
+        );
+        assert_eq!(Recipe::from_toml("").unwrap(), recipe);
     }
 
     #[test]
@@ -202,9 +183,53 @@ mod tests {
                 "[schedule]\nmilestones = [0.5, 0.25]",
                 "schedule.milestones: is 0.25",
             ),
-            ("[views]\ntemperature = 0", "views.temperature"),
+            (
+                "[terms]\nk = {}",
+                "terms.k: unknown loss `k`; known: ce, dist, dkd",
+            ),
+            (
+                "[terms]\nkl = { tau = 4.0 }",
+                "terms.kl: unknown key `tau`; `kl` has tau_squared, temperature",
+            ),
+            (
+                "[terms]\nce = { tau = 4.0 }",
+                "unknown key `tau`; `ce` has no keys of its own",
+            ),
+            (
+                "[terms]\nkl = { temperature = true }",
+                "terms.kl: invalid type",
+            ),
+            ("[terms]\nkl = { weight = -1.0 }", "terms.kl.weight: is -1"),
+            (
+                "[terms]\nce = { weight = 0.0 }",
+                "terms: no term has a weight",
+            ),
+            (
+                "[terms]\nkl = { on = \"mixed\" }",
+                "terms.kl.on: unknown view `mixed`; there are original",
+            ),
+            (
+                "[terms]\nkl = { on = [\"original\", \"original\"] }",
+                "terms.kl.on: is original, original, expected 1 view(s) for `kl`",
+            ),
+            (
+                "[terms]\nkl = { ramp = { kind = \"linear\", epochs = -1.0 } }",
+                "terms.kl.ramp",
+            ),
+            (
+                "[views.mixed]\nof = \"originl\"\nmix = { op = \"cutmix\" }",
+                "views.mixed.of: unknown view `originl`; there are mixed, original",
+            ),
+            (
+                "[views.a]\nof = \"b\"\nmix = { op = \"cutmix\" }\n[views.b]\nof = \"a\"\nmix = { op = \"mixup\" }",
+                "`a` is made of itself",
+            ),
+            (
+                "[views.mixed]\nof = \"original\"",
+                "views.mixed: is that of another view, and changes nothing",
+            ),
         ] {
-            let error = Recipe::parse(text).unwrap_err().to_string();
+            let error = Recipe::from_toml(text).unwrap_err().to_string();
             assert!(error.contains(named), "{text}: {error}");
         }
     }
@@ -214,12 +239,17 @@ mod tests {
         let recipe = Recipe::default()
             .with_overrides([
                 "optimizer.learning_rate=0.2",
-                "views.mixed.mix = { op = \"mixup\" }",
-                "views.reduction=mean",
+                "views.mixed = { of = \"original\", mix = { op = \"mixup\" } }",
+                "terms.kl.on=mixed",
+                "terms.kl.temperature=7",
             ])
             .unwrap();
         assert_eq!(recipe.optimizer.learning_rate, 0.2);
-        assert!(recipe.views.mixed.is_some());
+        assert_eq!(recipe.terms["kl"].on, ["mixed"]);
+        assert_eq!(
+            recipe.terms["kl"].settings["temperature"].as_float(),
+            Some(7.0)
+        );
         for (item, named) in [
             ("optimizer.lr=0.2", "unknown field `lr`"),
             ("epochs", "expected `key=value`"),

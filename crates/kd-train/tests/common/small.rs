@@ -36,7 +36,7 @@ pub fn recipe(name: &str) -> Recipe {
         "log.every_steps=1",
         "log.checkpoint_steps=2",
     ];
-    name.parse::<Recipe>()
+    Recipe::named(name)
         .unwrap()
         .with_overrides(overrides)
         .unwrap()
@@ -51,7 +51,21 @@ pub fn distiller(recipe: Recipe) -> Distiller {
 
 /// The run that the tests interrupt and repeat.
 pub fn run(folder: &Path, resume: bool) -> Result<Outcome<Classifier>, TrainError> {
-    distiller(recipe("tlcutmix_pick"))
+    run_with("tlcutmix_pick", folder, resume)
+}
+
+/// A run of another recipe. Sixty images have few negatives.
+pub fn run_with(
+    name: &str,
+    folder: &Path,
+    resume: bool,
+) -> Result<Outcome<Classifier>, TrainError> {
+    let recipe = recipe(name);
+    let recipe = match recipe.terms.contains_key("crd") {
+        true => recipe.with_overrides(["terms.crd.negatives=40"])?,
+        false => recipe,
+    };
+    distiller(recipe)
         .with_folder(folder)
         .with_resume(resume)
         .run(network(Architecture::ResNet8, 1), &train_set())

@@ -9,7 +9,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_store::burn_pack::Reader;
 use kd_models::{Architecture, Classifier, Classify, InputSpec, ModelConfig, Statistics};
-use kd_train::{LossValues, MixedImages, MixedView, Objective, OptimizerRecipe, ViewPlan, Views};
+use kd_train::{Labels, Objective, OptimizerRecipe, Recipe, Seen, Setting, Terms, Values};
 use serde_json::Value;
 
 use crate::formula;
@@ -56,13 +56,12 @@ impl Run {
             Statistics::IMAGENET,
             true,
         );
-        let mut plan = ViewPlan::default();
-        match mode {
-            "ce" => (plan.original.ce, plan.original.kl) = (1.0, 0.0),
-            "kd" => {}
-            "kd_mixed" => plan.mixed = Some(MixedView::default()),
-            other => panic!("{other}"),
-        }
+        let recipe = match mode {
+            "kd_mixed" => "tlcutmix",
+            mode => mode,
+        };
+        let recipe = Recipe::named(recipe).unwrap();
+        let setting = Setting::new(10, &[], device);
         let optimizer = OptimizerRecipe {
             nesterov,
             ..OptimizerRecipe::default()
@@ -71,49 +70,46 @@ impl Run {
             student: student.train(),
             teacher: teacher.valid(),
             optimizer: optimizer.init(),
-            objective: Objective::new(&plan).unwrap(),
+            objective: Objective::new(&recipe, &Terms::standard(), &setting).unwrap(),
             device: device.clone(),
             mode: mode.to_string(),
             step: 0,
         }
     }
 
-    /// The views of the next step.
-    pub fn views(&self) -> Views {
-        let (original, labels) = formula::images(self.step * BATCH, BATCH, &self.device);
-        let ask = |images: &Tensor<4>| self.teacher.forward(images.clone());
-        let mixed = (self.mode == "kd_mixed").then(|| {
-            let images = paste(original.clone());
-            MixedImages {
-                teacher_logits: ask(&images),
-                images,
-                score_ratio: None,
-            }
-        });
+    /// The views of the next step, as the teacher and the student see them.
+    pub fn views(&self) -> Vec<(&'static str, Seen)> {
+        let (images, labels) = formula::images(self.step * BATCH, BATCH, &self.device);
         let count = labels.len();
-        Views {
-            labels: Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), &self.device),
-            teacher_original: (self.mode != "ce").then(|| ask(&original)),
-            original,
-            mixed,
+        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), &self.device);
+        let seen = |images: Tensor<4>| {
+            let teacher = self.teacher.forward_features(images.clone());
+            let student = Tensor::from_inner(images.clone());
+            Seen::new(images)
+                .with_teacher(teacher)
+                .with_networks(vec![self.student.forward_features(student)])
+        };
+        let original = seen(images.clone()).with_labels(Labels::Hard(labels));
+        let mut views = vec![("original", original)];
+        if self.mode == "kd_mixed" {
+            views.push(("mixed", seen(paste(images))));
         }
+        views
     }
 
     /// One step. Gives the terms on the host and the total as it is, in the device's precision.
-    pub fn step(&mut self) -> (LossValues, f64) {
-        let loss = self.objective.loss(&self.student, &self.views());
-        let values = loss.values().unwrap();
-        let total = loss.total().unwrap();
-        let exact = total
-            .clone()
-            .inner()
-            .into_data()
-            .iter::<f64>()
-            .next()
-            .unwrap();
-        let gradients = GradientsParams::from_grads(total.backward(), &self.student);
+    pub fn step(&mut self) -> (Values, f64) {
+        let views = self.views();
+        let views: Vec<_> = views.iter().map(|(name, seen)| (*name, seen)).collect();
+        let loss = self.objective.loss([0, 0], &[], &views).unwrap();
+        let exact = loss.total.clone().inner().into_data();
+        let exact = exact.iter::<f64>().next().unwrap();
+        let (values, mut gradients) = (loss.values.clone(), loss.total.backward());
+        let own = GradientsParams::from_module(&mut gradients, &self.student);
         let rate = if self.step < 30 { 0.05 } else { 0.05 * 0.1 };
-        self.student = self.optimizer.step(rate, self.student.clone(), gradients);
+        self.student = self.optimizer.step(rate, self.student.clone(), own);
+        self.objective
+            .accept(loss, &mut gradients, &mut self.optimizer, rate);
         self.step += 1;
         (values, exact)
     }

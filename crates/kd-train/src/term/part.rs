@@ -1,0 +1,109 @@
+//! A term of any type, with its parts.
+
+use std::any::Any;
+
+use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::store::ModuleRecord;
+use burn::tensor::{Bytes, Gradients};
+
+use super::{Losses, Reads, Setting, Step, Term};
+use crate::TrainError;
+use crate::modules::not_finite;
+
+/// What an accepted step leaves to remember, whatever its type.
+pub(crate) type Update = Box<dyn Any>;
+
+/// A term of any type, with its parts: what a run keeps.
+pub(crate) trait Part: Send {
+    fn reads(&self) -> Vec<Reads>;
+    fn losses(&self, step: &Step<'_>) -> Result<(Losses, Update), TrainError>;
+    /// Takes the parts' share of the gradients, and steps.
+    fn step(&mut self, optimizer: &mut ModuleOptimizer, rate: f64, gradients: &mut Gradients);
+    fn remember(&mut self, update: Update);
+    /// Whether the parts have parameters or memories.
+    fn has_record(&self) -> bool;
+    fn record(&self) -> Result<Bytes, String>;
+    fn load(&mut self, record: Bytes) -> Result<(), String>;
+    fn not_finite(&self) -> Option<String>;
+}
+
+/// A term and its parts.
+pub(super) struct Made<T: Term> {
+    term: T,
+    /// `None` only while a step moves them.
+    parts: Option<T::Parts>,
+}
+
+impl<T: Term> Made<T> {
+    pub(super) fn new(term: T, setting: &Setting<'_>) -> Result<Self, TrainError> {
+        let parts = term.init(setting)?.train();
+        Ok(Self {
+            term,
+            parts: Some(parts),
+        })
+    }
+
+    fn parts(&self) -> &T::Parts {
+        match &self.parts {
+            Some(parts) => parts,
+            None => unreachable!("parts are put back by whoever takes them"),
+        }
+    }
+
+    fn change(&mut self, change: impl FnOnce(&T, T::Parts) -> T::Parts) {
+        if let Some(parts) = self.parts.take() {
+            self.parts = Some(change(&self.term, parts));
+        }
+    }
+}
+
+impl<T: Term> Part for Made<T> {
+    fn reads(&self) -> Vec<Reads> {
+        self.term.reads()
+    }
+
+    fn losses(&self, step: &Step<'_>) -> Result<(Losses, Update), TrainError> {
+        let (losses, update) = self.term.losses(self.parts(), step)?;
+        Ok((losses, Box::new(update)))
+    }
+
+    fn step(&mut self, optimizer: &mut ModuleOptimizer, rate: f64, gradients: &mut Gradients) {
+        self.change(|_, parts| {
+            let gradients = GradientsParams::from_module(gradients, &parts);
+            match gradients.is_empty() {
+                true => parts,
+                false => optimizer.step(rate, parts, gradients),
+            }
+        });
+    }
+
+    fn remember(&mut self, update: Update) {
+        // The update comes from `losses` of the same term, so it has its type.
+        if let Ok(update) = update.downcast::<T::Update>() {
+            self.change(|term, parts| term.remember(parts, *update));
+        }
+    }
+
+    fn has_record(&self) -> bool {
+        self.parts().num_params() > 0
+    }
+
+    fn record(&self) -> Result<Bytes, String> {
+        // Batch norm keeps its latest update aside until somebody asks for a synchronised copy.
+        let _synchronised = self.parts().valid();
+        let record = self.parts().clone().into_record().into_bytes();
+        record.map_err(|e| e.to_string())
+    }
+
+    fn load(&mut self, record: Bytes) -> Result<(), String> {
+        let record = ModuleRecord::from_bytes(record).map_err(|e| e.to_string())?;
+        let parts = self.parts().clone().try_load_record(record);
+        self.parts = Some(parts.map_err(|e| e.to_string())?);
+        Ok(())
+    }
+
+    fn not_finite(&self) -> Option<String> {
+        not_finite(&self.parts().valid())
+    }
+}

@@ -1,0 +1,83 @@
+//! Losses of embeddings, without parts.
+
+use kd_core::{PktLoss, RkdLossConfig};
+use kd_models::Features;
+use serde::{Deserialize, Serialize};
+
+use super::pairs::{embeddings, widths};
+use crate::TrainError;
+use crate::term::{Losses, NoParts, Reads, Setting, Step, Term};
+
+/// `pkt`: probabilistic knowledge transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pkt {}
+
+impl Term for Pkt {
+    const NAME: &'static str = "pkt";
+    type Parts = NoParts;
+    type Update = ();
+
+    fn defaults() -> Self {
+        Self {}
+    }
+
+    fn reads(&self) -> Vec<Reads> {
+        vec![Reads::FEATURES]
+    }
+
+    fn init(&self, setting: &Setting<'_>) -> Result<NoParts, TrainError> {
+        widths(setting)?;
+        Ok(NoParts::default())
+    }
+
+    fn losses(&self, _: &NoParts, step: &Step<'_>) -> Result<(Losses, ()), TrainError> {
+        let seen = step.view(0);
+        let teacher = seen.teacher()?;
+        let of = |student: &Features| {
+            let [student, teacher] = embeddings(student, teacher)?;
+            Ok::<_, TrainError>(PktLoss.forward(student, teacher))
+        };
+        let losses = seen
+            .networks()
+            .iter()
+            .map(of)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok((Losses::of_networks(losses), ()))
+    }
+}
+
+impl Term for RkdLossConfig {
+    const NAME: &'static str = "rkd";
+    type Parts = NoParts;
+    type Update = ();
+
+    fn defaults() -> Self {
+        Self::new()
+    }
+
+    fn reads(&self) -> Vec<Reads> {
+        vec![Reads::FEATURES]
+    }
+
+    fn init(&self, setting: &Setting<'_>) -> Result<NoParts, TrainError> {
+        widths(setting)?;
+        self.init()?;
+        Ok(NoParts::default())
+    }
+
+    fn losses(&self, _: &NoParts, step: &Step<'_>) -> Result<(Losses, ()), TrainError> {
+        let seen = step.view(0);
+        let teacher = seen.teacher()?;
+        let loss = self.init()?;
+        let of = |student: &Features| {
+            let [student, teacher] = embeddings(student, teacher)?;
+            Ok::<_, TrainError>(loss.forward(student, teacher))
+        };
+        let losses = seen
+            .networks()
+            .iter()
+            .map(of)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok((Losses::of_networks(losses), ()))
+    }
+}

@@ -1,0 +1,122 @@
+//! Losses of the maps of the stages, without parts: AT and NST of every stage after the stem, SP of the
+//! last, as published.
+
+use kd_core::{AtLossConfig, NstLoss, SpLossConfig};
+use kd_models::Features;
+use serde::{Deserialize, Serialize};
+
+use super::pairs::{shapes, stages, sum};
+use crate::TrainError;
+use crate::term::{Losses, NoParts, Reads, Setting, Step, Term};
+
+/// `nst`: neuron selectivity transfer, summed over the stages after the stem.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Nst {}
+
+impl Term for AtLossConfig {
+    const NAME: &'static str = "at";
+    type Parts = NoParts;
+    type Update = ();
+
+    fn defaults() -> Self {
+        Self::new()
+    }
+
+    fn reads(&self) -> Vec<Reads> {
+        vec![Reads::FEATURES]
+    }
+
+    fn init(&self, setting: &Setting<'_>) -> Result<NoParts, TrainError> {
+        shapes(setting)?;
+        self.init()?;
+        Ok(NoParts::default())
+    }
+
+    fn losses(&self, _: &NoParts, step: &Step<'_>) -> Result<(Losses, ()), TrainError> {
+        let seen = step.view(0);
+        let teacher = seen.teacher()?;
+        let loss = self.init()?;
+        let of = |student: &Features| {
+            sum(stages(student, teacher)
+                .into_iter()
+                .map(|[s, t]| loss.forward(s, t)))
+        };
+        let losses = seen
+            .networks()
+            .iter()
+            .map(of)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok((Losses::of_networks(losses), ()))
+    }
+}
+
+impl Term for Nst {
+    const NAME: &'static str = "nst";
+    type Parts = NoParts;
+    type Update = ();
+
+    fn defaults() -> Self {
+        Self {}
+    }
+
+    fn reads(&self) -> Vec<Reads> {
+        vec![Reads::FEATURES]
+    }
+
+    fn init(&self, setting: &Setting<'_>) -> Result<NoParts, TrainError> {
+        shapes(setting)?;
+        Ok(NoParts::default())
+    }
+
+    fn losses(&self, _: &NoParts, step: &Step<'_>) -> Result<(Losses, ()), TrainError> {
+        let seen = step.view(0);
+        let teacher = seen.teacher()?;
+        let of = |student: &Features| {
+            sum(stages(student, teacher)
+                .into_iter()
+                .map(|[s, t]| NstLoss.forward(s, t)))
+        };
+        let losses = seen
+            .networks()
+            .iter()
+            .map(of)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok((Losses::of_networks(losses), ()))
+    }
+}
+
+impl Term for SpLossConfig {
+    const NAME: &'static str = "sp";
+    type Parts = NoParts;
+    type Update = ();
+
+    fn defaults() -> Self {
+        Self::new()
+    }
+
+    fn reads(&self) -> Vec<Reads> {
+        vec![Reads::FEATURES]
+    }
+
+    fn init(&self, setting: &Setting<'_>) -> Result<NoParts, TrainError> {
+        shapes(setting)?;
+        Ok(NoParts::default())
+    }
+
+    fn losses(&self, _: &NoParts, step: &Step<'_>) -> Result<(Losses, ()), TrainError> {
+        let seen = step.view(0);
+        let teacher = seen.teacher()?;
+        let loss = self.init();
+        let of = |student: &Features| {
+            sum(stages(student, teacher)
+                .pop()
+                .map(|[s, t]| loss.forward(s, t)))
+        };
+        let losses = seen
+            .networks()
+            .iter()
+            .map(of)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok((Losses::of_networks(losses), ()))
+    }
+}

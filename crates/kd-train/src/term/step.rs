@@ -1,0 +1,141 @@
+use burn::tensor::{Int, Tensor};
+use kd_models::Features;
+
+use super::{Depth, LabelKind, Labels, Reads};
+use crate::TrainError;
+
+/// What a term is given of a step.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Step<'a> {
+    /// The epoch, from 0.
+    pub epoch: usize,
+    /// Epochs of the run.
+    pub epochs: usize,
+    /// The step in the epoch, from 0.
+    pub index: usize,
+    /// The number of each image of the batch in the training set.
+    pub ids: &'a [u64],
+    pub(crate) views: Vec<&'a Seen>,
+}
+
+impl<'a> Step<'a> {
+    /// Returns what was seen of the term's view of this number, in the order of [`Term::reads`].
+    ///
+    /// [`Term::reads`]: super::Term::reads
+    ///
+    /// # Panics
+    ///
+    /// If the term reads fewer views.
+    pub fn view(&self, number: usize) -> &'a Seen {
+        self.views[number]
+    }
+}
+
+/// A view of the batch, with what the networks make of it.
+///
+/// A term finds here what it [reads](super::Term::reads), and may find more.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub(crate) images: Option<Tensor<4>>,
+    pub(crate) labels: Option<Labels>,
+    pub(crate) teacher: Option<Features>,
+    pub(crate) networks: Vec<Features>,
+    /// Where mixed images were picked: mean score of those picked over the mean score of the pool.
+    pub(crate) score_ratio: Option<f32>,
+}
+
+impl Seen {
+    /// A view of these images, with nothing read of it yet.
+    pub fn new(images: Tensor<4>) -> Self {
+        Self {
+            images: Some(images),
+            ..Self::default()
+        }
+    }
+
+    /// Adds the labels of the images.
+    pub fn with_labels(mut self, labels: Labels) -> Self {
+        self.labels = Some(labels);
+        self
+    }
+
+    /// Adds what the teacher makes of the images, without autodiff.
+    pub fn with_teacher(mut self, features: Features) -> Self {
+        self.teacher = Some(features);
+        self
+    }
+
+    /// Adds the passes of the networks in training, with their graphs.
+    pub fn with_networks(mut self, features: Vec<Features>) -> Self {
+        self.networks = features;
+        self
+    }
+
+    /// Returns the images: `[batch, channels, height, width]`, pixels in `[0, 1]`, without autodiff.
+    pub fn images(&self) -> Option<&Tensor<4>> {
+        self.images.as_ref()
+    }
+
+    /// Returns the passes of the networks in training, with their graphs. Empty unless it is read.
+    pub fn networks(&self) -> &[Features] {
+        &self.networks
+    }
+
+    /// Returns what the teacher makes of the view, without autodiff.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Unread`] if the term does not read it.
+    pub fn teacher(&self) -> Result<&Features, TrainError> {
+        let unread = TrainError::Unread {
+            what: "the teacher",
+        };
+        self.teacher.as_ref().ok_or(unread)
+    }
+
+    /// Returns the labels of a view whose images are not mixed: `[batch]`.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Unread`] if the term does not read them, or the images are mixed.
+    pub fn hard_labels(&self) -> Result<&Tensor<1, Int>, TrainError> {
+        match self.labels()? {
+            Labels::Hard(labels) => Ok(labels),
+            Labels::Mixed(_) => Err(TrainError::Unread {
+                what: "one label an image, and the images are mixed",
+            }),
+        }
+    }
+
+    /// Returns the labels of the view.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Unread`] if the term does not read them.
+    pub fn labels(&self) -> Result<&Labels, TrainError> {
+        let unread = TrainError::Unread { what: "the labels" };
+        self.labels.as_ref().ok_or(unread)
+    }
+}
+
+impl Reads {
+    /// The networks with a graph, and the teacher.
+    pub const TEACHER: Self = Self {
+        networks: super::Ask::WithGraph,
+        teacher: Depth::Logits,
+        labels: LabelKind::Nothing,
+    };
+    /// The networks with a graph, and the labels.
+    pub const LABELS: Self = Self {
+        networks: super::Ask::WithGraph,
+        teacher: Depth::Nothing,
+        labels: LabelKind::Any,
+    };
+    /// The networks with a graph, and the maps and the embedding of the teacher.
+    pub const FEATURES: Self = Self {
+        networks: super::Ask::WithGraph,
+        teacher: Depth::Features,
+        labels: LabelKind::Nothing,
+    };
+}
