@@ -35,7 +35,7 @@ Examples:
 The first network is the teacher: it is the one that is shown augmented images. docs/metrics.md has a formula and a source
 for every number.")]
 struct Options {
-    /// A network: its architecture and its weights (.safetensors, .pth, .pt, .th); files that name their architecture need
+    /// A network: its architecture and its weights (safetensors, burnpack or PyTorch); files that name their architecture need
     /// none. May be given more than once
     #[arg(long, value_name = "[ARCH=]FILE", required = true)]
     network: Vec<NetworkFile>,

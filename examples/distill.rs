@@ -34,7 +34,7 @@ struct Options {
     #[arg(long, value_name = "NAME")]
     teacher: Option<Architecture>,
 
-    /// Weights of the teacher: .safetensors, or a PyTorch checkpoint (.pth, .pt, .th)
+    /// Weights of the teacher: safetensors, burnpack, or a PyTorch checkpoint, whatever its name
     #[arg(long, value_name = "FILE")]
     teacher_weights: Option<PathBuf>,
 

@@ -15,7 +15,7 @@ pub struct NetworkOptions {
     #[arg(long, visible_aliases = ["teacher", "student"], value_name = "NAME")]
     pub arch: Option<Architecture>,
 
-    /// Weights: .safetensors, or a PyTorch checkpoint (.pth, .pt, .th)
+    /// Weights: safetensors, burnpack, or a PyTorch checkpoint, whatever its name
     #[arg(long, visible_alias = "teacher-weights", value_name = "FILE")]
     pub weights: PathBuf,
 

@@ -38,18 +38,17 @@ impl Stepper {
     ) -> Result<Self, TrainError> {
         let needs = recipe.needs(terms)?;
         let device = &networks[0].device();
-        // One image, to see what the networks make of it.
         let [channels, height, width] = set.shape();
-        let image = Tensor::zeros([1, channels, height, width], device);
-        let shapes = |network: &dyn Frozen| Shapes::of(&network.features(image.clone()));
-        let mut setting = Setting::new(set.classes(), set.labels(), device)
-            .with_seed(recipe.seed)
-            .with_networks(networks.iter().map(|n| shapes(&*n.frozen())).collect());
+        let mut setting = Setting::new(set.classes(), set.labels(), device).with_seed(recipe.seed);
         if needs.values().any(|needs| needs.teacher == Depth::Features) {
+            // One image, to see what the networks make of it.
+            let image = Tensor::zeros([1, channels, height, width], device);
+            let shapes = |network: &dyn Frozen| Shapes::of(&network.features(image.clone()));
+            setting.networks = networks.iter().map(|n| shapes(&*n.frozen())).collect();
             setting.teacher = teacher.map(shapes);
         }
         Ok(Self {
-            viewer: Viewer::new(recipe.seed, &recipe.views, &needs, set.classes(), device)?,
+            viewer: Viewer::new(recipe.seed, &recipe.views, &needs, set, device)?,
             objective: Objective::new(recipe, terms, &setting)?,
         })
     }

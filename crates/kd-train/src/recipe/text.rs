@@ -185,7 +185,7 @@ mod tests {
             ),
             (
                 "[terms]\nk = {}",
-                "terms.k: unknown loss `k`; known: ce, dist, dkd",
+                "terms.k: unknown loss `k`; known: at, cc, ce",
             ),
             (
                 "[terms]\nkl = { tau = 4.0 }",
