@@ -165,9 +165,10 @@ impl Distiller {
             .folder
             .is_some()
             .then(|| self.identity(&student, train_set));
-        let mut run = Run::new(self, student, loader)?;
+        let recipe = self.recipe.for_data(train_set);
+        let mut run = Run::new(self, &recipe, student, loader)?;
         if let (Some(path), Some(identity)) = (&self.folder, identity) {
-            run.open(RunFolder::open(path, &self.recipe, &identity, self.resume)?)?;
+            run.open(RunFolder::open(path, &recipe, &identity, self.resume)?)?;
         }
         run.complete()
     }

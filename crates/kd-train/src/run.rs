@@ -14,11 +14,13 @@ use crate::presenter::Presenter;
 use crate::progress::{Progress, Task, duration};
 use crate::run_folder::RunFolder;
 use crate::teacher::not_finite;
-use crate::{Distiller, Outcome, TrainError, report};
+use crate::{Distiller, Outcome, Recipe, TrainError, report};
 
 /// A run under way.
 pub(crate) struct Run<'a, S> {
     distiller: &'a Distiller,
+    /// For this data.
+    recipe: &'a Recipe,
     loader: Loader,
     folder: Option<RunFolder>,
     presenter: Presenter,
@@ -36,12 +38,13 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
     /// A run at its beginning: everything that can fail is made here, before there is a folder.
     pub(crate) fn new(
         distiller: &'a Distiller,
+        recipe: &'a Recipe,
         student: S,
         loader: Loader,
     ) -> Result<Self, TrainError> {
-        let recipe = &distiller.recipe;
         let mut run = Self {
             distiller,
+            recipe,
             loader,
             folder: None,
             presenter: Presenter::new(recipe, &device_of(&student))?,
@@ -92,7 +95,7 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
     }
 
     pub(crate) fn complete(mut self) -> Result<Outcome<S>, TrainError> {
-        let recipe = &self.distiller.recipe;
+        let recipe = self.recipe;
         let steps = self.loader.batches();
         let task = self.distiller.progress.task(
             &self.distiller.name,
@@ -116,7 +119,7 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
 
     /// The rest of the current epoch.
     fn epoch(mut self, task: &Task) -> Result<Self, TrainError> {
-        let recipe = &self.distiller.recipe;
+        let recipe = self.recipe;
         let epoch = self.position.epoch;
         let factor = recipe.schedule.factor_at(epoch, recipe.epochs);
         let learning_rate = recipe.optimizer.learning_rate * factor;
@@ -192,7 +195,7 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
         let steps = self.loader.batches();
         TrainError::Interrupted {
             steps: self.position.epoch * steps + self.position.step,
-            all: self.distiller.recipe.epochs * steps,
+            all: self.recipe.epochs * steps,
             path: self.distiller.folder.clone(),
         }
     }
@@ -237,7 +240,7 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
 
     /// Measure the student if it is time to.
     fn evaluate(&mut self, epoch: usize) -> Result<(), TrainError> {
-        let recipe = &self.distiller.recipe;
+        let recipe = self.recipe;
         let last = epoch + 1 == recipe.epochs;
         self.evaluation = match &self.distiller.test_set {
             Some(set) if last || due(epoch, recipe.log.evaluate_epochs) => {
@@ -277,13 +280,13 @@ impl<'a, S: Classify + 'static> Run<'a, S> {
     fn finish(mut self) -> Result<Outcome<S>, TrainError> {
         if self.evaluation.is_none() {
             // A run that was complete before this process began.
-            self.evaluate(self.distiller.recipe.epochs - 1)?;
+            self.evaluate(self.recipe.epochs - 1)?;
         }
         let report = match &self.folder {
             Some(folder) => {
                 let html = report::render(&report::Facts {
                     name: &self.distiller.name,
-                    recipe: &self.distiller.recipe,
+                    recipe: self.recipe,
                     history: &self.history,
                     evaluation: self.evaluation.as_ref(),
                     timings: &folder.timings()?,

@@ -5,6 +5,8 @@ mod text;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{ModuleOptimizer, SgdConfig};
+use kd_augment::Preset;
+use kd_data::ImageSet;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -170,6 +172,16 @@ impl ScheduleRecipe {
 }
 
 impl Recipe {
+    /// The recipe for this data: an augmentation that was read by its name has the parameters of it.
+    pub(crate) fn for_data(&self, set: &ImageSet) -> Self {
+        let [_, height, width] = set.shape();
+        let preset = Preset::of(height.min(width), set.classes());
+        let mut recipe = self.clone();
+        let original = &mut recipe.views.original;
+        original.augmentation = original.augmentation.clone().for_data(preset);
+        recipe
+    }
+
     /// Check what depends on the training set.
     pub(crate) fn check_for(&self, images: usize) -> Result<(), TrainError> {
         let pool = self.views.mixed.as_ref().and_then(|mixed| mixed.pool);
