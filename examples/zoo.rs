@@ -50,10 +50,16 @@ const MOST_CLASSES: usize = 1_000_000;
 fn image(text: &str) -> Result<[usize; 3], String> {
     let sizes: Option<Vec<usize>> = text.split('x').map(|size| size.parse().ok()).collect();
     match sizes.as_deref() {
-        Some(&[c, h, w]) if [c, h, w].iter().all(|size| (1..=MOST_PIXELS).contains(size)) => {
+        Some(&[c, h, w])
+            if [c, h, w]
+                .iter()
+                .all(|size| (1..=MOST_PIXELS).contains(size)) =>
+        {
             Ok([c, h, w])
         }
-        Some([_, _, _]) => Err(format!("expected at least 1 and at most {MOST_PIXELS} of each")),
+        Some([_, _, _]) => Err(format!(
+            "expected at least 1 and at most {MOST_PIXELS} of each"
+        )),
         _ => Err("expected channels, height and width, like 3x32x32".into()),
     }
 }
