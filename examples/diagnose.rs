@@ -158,7 +158,7 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     let ranking = ranking
         .map(|config| rank(config, &sets, teacher, student.as_ref()))
         .transpose()?;
-    let mut config = MixDiagnosisConfig::default();
+    let mut config = MixDiagnosisConfig::for_data(preset(&sets));
     config.seed = options.common.seed;
     let mixes = match options.means {
         0 => None,
@@ -233,6 +233,12 @@ fn names<'a>(networks: impl Iterator<Item = &'a Classifier>) -> Vec<String> {
     names
 }
 
+/// The data that the parameters of augmentations are for.
+fn preset(sets: &Sets) -> Preset {
+    let [_, height, width] = sets.train.shape();
+    Preset::of(height.min(width), sets.train.classes())
+}
+
 /// How augmentations are ranked, if they are.
 fn rank_config(options: &Options, sets: &Sets) -> anyhow::Result<Option<RankConfig>> {
     if options.means == 0 {
@@ -241,8 +247,7 @@ fn rank_config(options: &Options, sets: &Sets) -> anyhow::Result<Option<RankConf
         }
         return Ok(None);
     }
-    let [_, height, width] = sets.train.shape();
-    let preset = Preset::of(height.min(width), sets.train.classes());
+    let preset = preset(sets);
     let mut config = RankConfig::for_data(preset);
     config.means = options.means;
     config.seed = options.common.seed;

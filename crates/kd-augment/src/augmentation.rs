@@ -2,7 +2,7 @@
 
 use core::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::augmenter::Augmenter;
 use crate::error::AugmentError;
@@ -28,20 +28,31 @@ use crate::preset::Preset;
 /// # assert_eq!(recipe.standard, recipe.named);
 /// ```
 ///
+/// A name stands for the parameters of CIFAR-10 until [`Augmentation::for_data`] puts in those of the
+/// data, and is written as a name until then. Two augmentations are equal if they do the same; a
+/// name makes no difference.
+///
 /// This is a configuration: [`Augmentation::build`] checks it and gives the [`Augmenter`] that draws.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Augmentation {
     /// What happens to each image by itself, in order.
     pub ops: Vec<ImageOp>,
     /// How images are mixed, last.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub mix: Option<Mix>,
     /// For whom parameters are drawn.
     pub sharing: ParamSharing,
     /// Whether consecutive rotations, shears and translations become one resampling. That is faster and blurs less, but the
     /// pixels are not those of the operations one after the other.
-    #[serde(skip_serializing_if = "is_false")]
     pub fuse_affine: bool,
+    /// The scheme that it was read as.
+    scheme: Option<&'static str>,
+}
+
+impl PartialEq for Augmentation {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |of: &Self| (of.sharing, of.fuse_affine);
+        self.does_the_same(other) && parts(self) == parts(other)
+    }
 }
 
 fn is_false(value: &bool) -> bool {
@@ -137,6 +148,45 @@ impl Augmentation {
         self
     }
 
+    /// Puts the parameters of the data into an augmentation that was read by its name.
+    ///
+    /// A recipe is read before its data is known, so a name stands for the parameters of CIFAR-10 at
+    /// first. An augmentation that was written out, or changed after it was read, stays as it is.
+    ///
+    /// ```
+    /// use kd_augment::{Augmentation, Preset};
+    ///
+    /// let named: Augmentation = "cutout".parse()?;
+    /// assert_eq!(named, Augmentation::cutout(16));
+    /// assert_eq!(named.for_data(Preset::of(32, 100)), Augmentation::cutout(8));
+    ///
+    /// let own = Augmentation::cutout(16);
+    /// assert_eq!(own.clone().for_data(Preset::of(32, 100)), own);
+    /// # Ok::<(), kd_augment::AugmentError>(())
+    /// ```
+    #[must_use]
+    pub fn for_data(self, preset: Preset) -> Self {
+        match self.name().map(|name| preset.scheme(name)) {
+            Some(Ok(of_data)) => Self {
+                sharing: self.sharing,
+                fuse_affine: self.fuse_affine,
+                ..of_data
+            },
+            _ => self,
+        }
+    }
+
+    /// The scheme that it was read as, unless it was changed since.
+    fn name(&self) -> Option<&'static str> {
+        let read = Preset::Cifar10.scheme(self.scheme?).ok()?;
+        self.scheme.filter(|_| self.does_the_same(&read))
+    }
+
+    /// Whether the operations and the mix are the same.
+    fn does_the_same(&self, other: &Self) -> bool {
+        self.ops == other.ops && self.mix == other.mix
+    }
+
     /// Checks every field.
     ///
     /// # Errors
@@ -163,9 +213,40 @@ impl Augmentation {
 impl FromStr for Augmentation {
     type Err = AugmentError;
 
-    /// A scheme by its name, with the parameters of CIFAR-10; [`Preset::scheme`] has those of other data.
+    /// A scheme by its name, with the parameters of CIFAR-10 until [`Augmentation::for_data`] puts in
+    /// those of other data.
     fn from_str(name: &str) -> Result<Self, AugmentError> {
-        Preset::Cifar10.scheme(name)
+        Ok(Self {
+            scheme: Self::SCHEMES.into_iter().find(|known| *known == name),
+            ..Preset::Cifar10.scheme(name)?
+        })
+    }
+}
+
+impl Serialize for Augmentation {
+    /// The name if that is all there is to say, else the table.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Table<'a> {
+            ops: &'a [ImageOp],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            mix: Option<Mix>,
+            sharing: ParamSharing,
+            #[serde(skip_serializing_if = "is_false")]
+            fuse_affine: bool,
+        }
+
+        let alone = self.sharing == ParamSharing::default() && !self.fuse_affine;
+        if let Some(name) = self.name().filter(|_| alone) {
+            return serializer.serialize_str(name);
+        }
+        let table = Table {
+            ops: &self.ops,
+            mix: self.mix,
+            sharing: self.sharing,
+            fuse_affine: self.fuse_affine,
+        };
+        table.serialize(serializer)
     }
 }
 
@@ -209,6 +290,7 @@ impl<'de> Deserialize<'de> for Augmentation {
                     mix,
                     sharing,
                     fuse_affine,
+                    scheme: None,
                 })
             }
         }

@@ -24,6 +24,7 @@ impl Augmenter {
             mix,
             sharing,
             fuse_affine,
+            ..
         } = augmentation;
         ops.iter().try_for_each(ImageOp::check)?;
         let mixer = mix.map(|mix| Mixer::new(mix, *sharing)).transpose()?;

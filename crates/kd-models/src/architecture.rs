@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::families::resnet::{NARROW, Shortcut, WIDE};
 use crate::families::{densenet, lenet, mobilenet, resnet, shufflenet, vgg, wrn};
 use crate::network::Network;
-use crate::plan::{Builder, Plan};
+use crate::plan::{Builder, Plan, Unfit};
 use crate::{Classifier, InputSpec, ModelError, Summary};
 
 /// Convolutions by their fan-out, linear layers as PyTorch draws them.
@@ -187,7 +187,8 @@ impl Architecture {
     ///
     /// # Errors
     ///
-    /// [`ModelError::SmallImage`] if nothing is left of the image for one of the layers.
+    /// [`ModelError::SmallImage`] if nothing is left of the image for one of the layers,
+    /// [`ModelError::TooLarge`] if its parameters or operations are too many to be counted.
     pub fn init(self, config: &ModelConfig, device: &Device) -> Result<Classifier, ModelError> {
         let network = self.network(config, 0, device)?;
         Ok(Classifier::new(network, self, config.input_spec.clone()))
@@ -217,10 +218,18 @@ impl Architecture {
         let (size, classes) = (config.input_spec.size, config.input_spec.classes());
         let mut builder = Builder::new(size, classes, branches);
         self.write(&mut builder, config);
-        builder.finish().map_err(|layer| ModelError::SmallImage {
-            network: self.name(),
-            size,
-            layer,
+        let network = self.name();
+        builder.finish().map_err(|reason| match reason {
+            Unfit::TooSmall(layer) => ModelError::SmallImage {
+                network,
+                size,
+                layer,
+            },
+            Unfit::TooLarge => ModelError::TooLarge {
+                network,
+                size,
+                classes,
+            },
         })
     }
 }

@@ -71,8 +71,14 @@ impl BranchedClassifier {
     /// # Shapes
     ///
     /// `[batch, channels, height, width]` -> as [`Branches`] says
+    ///
+    /// # Panics
+    ///
+    /// As [`Classify::forward`](crate::Classify::forward).
     pub fn forward(&self, images: Tensor<4>) -> Branches {
-        let Passed { branches, shared } = self.network.forward(self.input_spec.normalize(images));
+        let images = self.input_spec.normalize(images);
+        self.network.check(self.architecture.name(), &images);
+        let Passed { branches, shared } = self.network.forward(images);
         match shared {
             Some(shared) => Branches { branches, shared },
             None => unreachable!("a branched network has a trunk"),

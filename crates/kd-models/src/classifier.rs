@@ -49,6 +49,7 @@ impl Classify for Classifier {
 
     fn forward_features(&self, images: Tensor<4>) -> Features {
         let images = self.input_spec.normalize(images);
+        self.network.check(self.architecture.name(), &images);
         self.network.forward(images).branches.swap_remove(0)
     }
 

@@ -41,6 +41,14 @@ pub trait Classify: Module {
     /// # Shapes
     ///
     /// `[batch, channels, height, width] -> [batch, classes]`
+    ///
+    /// # Panics
+    ///
+    /// If the images are not ones for the network: of another number of channels than
+    /// [`input_spec`](Classify::input_spec) says, or of a height and width that one of its layers
+    /// cannot take. Networks that end in a mean over all pixels take most sizes, others their own alone.
+    /// Like the layers of Burn, a pass returns no error; whoever is given images from outside compares
+    /// their size with [`InputSpec::size`] before the first.
     fn forward(&self, images: Tensor<4>) -> Tensor<2>;
 
     /// The same pass with what it computed on the way. By default the logits alone.

@@ -141,14 +141,25 @@ impl InputSpec {
         Ok(())
     }
 
-    /// Subtract the mean and divide by the standard deviation, a channel at a time.
+    /// Subtract the mean and divide by the standard deviation, a channel at a time. Images may have
+    /// another height and width than [`size`](Self::size).
     ///
     /// # Shapes
     ///
     /// `[batch, channels, height, width] -> [batch, channels, height, width]`
+    ///
+    /// # Panics
+    ///
+    /// If the images have another number of channels than the network is made for. A single one
+    /// would otherwise be repeated for all of them, without a word.
     pub fn normalize(&self, images: Tensor<4>) -> Tensor<4> {
         let device = images.device();
         let channels = self.size[0];
+        let found = images.dims()[1];
+        assert!(
+            found == channels,
+            "the network takes images of {channels} channels, found {found}"
+        );
         let row = |values: Vec<f32>, device: &Device| {
             Tensor::<4>::from_data(TensorData::new(values, [1, channels, 1, 1]), device)
         };

@@ -103,6 +103,21 @@ impl Network {
         &self.plan
     }
 
+    /// Panics if the images are not ones for the network, which is called `name`.
+    pub(crate) fn check(&self, name: &str, images: &Tensor<4>) {
+        let [_, found @ ..] = images.dims();
+        let made_for = self.plan.image();
+        if found == made_for {
+            return;
+        }
+        if let Err(reason) = self.plan.takes(found) {
+            panic!(
+                "{name} for images of {made_for:?} (channels, height, width): \
+                 found {found:?}, {reason}"
+            );
+        }
+    }
+
     /// Normalised images to what each branch makes of them, with all stages, and what the branches share.
     pub(crate) fn forward(&self, images: Tensor<4>) -> Passed {
         let plan = &*self.plan;

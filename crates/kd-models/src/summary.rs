@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::plan::{Kind, Plan, Shape};
+use crate::plan::{Kind, Layer, Plan, Shape};
 use crate::{Architecture, InputSpec};
 
 /// What a network consists of. Known without building it, so that a loss can be made to its measure.
@@ -47,6 +47,8 @@ impl Summary {
     pub(crate) fn new(architecture: Architecture, spec: &InputSpec, plan: &Plan) -> Self {
         let papers = |kind: &Kind| !matches!(kind, Kind::Norm { .. });
         let layers = plan.layers.iter();
+        // A plan is only finished if all can be counted.
+        let (params_all, flops) = plan.counts().unwrap_or_default();
         let counted = layers.clone().filter(|layer| papers(&layer.kind));
         let map = |value: usize| match plan.nodes[value].shape {
             Shape::Map(shape) => shape,
@@ -62,9 +64,9 @@ impl Summary {
                 .map(|(name, tap)| (name.clone(), map(*tap)))
                 .collect(),
             embedding: map(plan.outputs[0].embedding)[0],
-            params: counted.map(|layer| layer.params()).sum(),
-            params_all: layers.clone().map(|layer| layer.params()).sum(),
-            flops: layers.clone().map(|layer| layer.flops()).sum(),
+            params: counted.filter_map(Layer::params).sum(),
+            params_all,
+            flops,
             layers: layers
                 .map(|layer| LayerSummary {
                     name: layer.name.clone(),
@@ -73,8 +75,8 @@ impl Summary {
                         Shape::Map(shape) => shape.to_vec(),
                         Shape::Row(features) => vec![features],
                     },
-                    params: layer.params(),
-                    flops: layer.flops(),
+                    params: layer.params().unwrap_or_default(),
+                    flops: layer.flops().unwrap_or_default(),
                 })
                 .collect(),
         }

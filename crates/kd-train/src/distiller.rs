@@ -177,11 +177,12 @@ impl Distiller {
             .folder
             .is_some()
             .then(|| self.identity(&student, train_set));
-        let mut run = Run::new(self, trained(student), train_set, loader)?;
+        let recipe = self.recipe.for_data(train_set);
+        let mut run = Run::new(self, &recipe, trained(student), train_set, loader)?;
         if let (Some(path), Some(identity)) = (&self.folder, identity) {
             run.open(RunFolder::open(
                 path,
-                &self.recipe,
+                &recipe,
                 &self.terms,
                 &identity,
                 self.resume,

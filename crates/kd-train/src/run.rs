@@ -15,7 +15,7 @@ use crate::run_folder::RunFolder;
 use crate::step::Stepper;
 use crate::term::Part;
 use crate::values::Values;
-use crate::{Distiller, Outcome, TrainError, report};
+use crate::{Distiller, Outcome, Recipe, TrainError, report};
 
 /// The student, among the records of a checkpoint.
 const STUDENT: &str = "student";
@@ -29,6 +29,8 @@ enum Recorded<'a> {
 /// A run under way.
 pub(crate) struct Run<'a> {
     distiller: &'a Distiller,
+    /// For this data.
+    recipe: &'a Recipe,
     loader: Loader,
     folder: Option<RunFolder>,
     stepper: Stepper,
@@ -45,14 +47,15 @@ impl<'a> Run<'a> {
     /// A run at its beginning: everything that can fail is made here, before there is a folder.
     pub(crate) fn new(
         distiller: &'a Distiller,
+        recipe: &'a Recipe,
         student: Box<dyn Network>,
         train_set: &ImageSet,
         loader: Loader,
     ) -> Result<Self, TrainError> {
-        let recipe = &distiller.recipe;
         let (teacher, networks) = (distiller.teacher.as_deref(), vec![student]);
         let mut run = Self {
             distiller,
+            recipe,
             loader,
             folder: None,
             stepper: Stepper::new(recipe, &distiller.terms, train_set, teacher, &networks)?,
@@ -135,7 +138,7 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn complete(mut self) -> Result<Outcome<Box<dyn Any>>, TrainError> {
-        let recipe = &self.distiller.recipe;
+        let recipe = self.recipe;
         let steps = self.loader.batches();
         let task = self.distiller.progress.task(
             &self.distiller.name,
@@ -163,7 +166,7 @@ impl<'a> Run<'a> {
 
     /// The rest of the current epoch.
     fn epoch(mut self, task: &Task) -> Result<Self, TrainError> {
-        let recipe = &self.distiller.recipe;
+        let recipe = self.recipe;
         let epoch = self.position.epoch;
         let factor = recipe.schedule.factor_at(epoch, recipe.epochs);
         let learning_rate = recipe.optimizer.learning_rate * factor;
@@ -239,7 +242,7 @@ impl<'a> Run<'a> {
         let steps = self.loader.batches();
         TrainError::Interrupted {
             steps: self.position.epoch * steps + self.position.step,
-            all: self.distiller.recipe.epochs * steps,
+            all: self.recipe.epochs * steps,
             path: self.distiller.folder.clone(),
         }
     }
@@ -276,7 +279,7 @@ impl<'a> Run<'a> {
 
     /// Measure the student if it is time to.
     fn evaluate(&mut self, epoch: usize) -> Result<(), TrainError> {
-        let recipe = &self.distiller.recipe;
+        let recipe = self.recipe;
         let last = epoch + 1 == recipe.epochs;
         self.evaluation = match &self.distiller.test_set {
             Some(set) if last || due(epoch, recipe.log.evaluate_epochs) => {
@@ -323,13 +326,13 @@ impl<'a> Run<'a> {
     fn finish(mut self) -> Result<Outcome<Box<dyn Any>>, TrainError> {
         if self.evaluation.is_none() {
             // A run that was complete before this process began.
-            self.evaluate(self.distiller.recipe.epochs - 1)?;
+            self.evaluate(self.recipe.epochs - 1)?;
         }
         let report = match &self.folder {
             Some(folder) => {
                 let html = report::render(&report::Facts {
                     name: &self.distiller.name,
-                    recipe: &self.distiller.recipe,
+                    recipe: self.recipe,
                     history: &self.history,
                     evaluation: self.evaluation.as_ref(),
                     timings: &folder.timings()?,

@@ -48,7 +48,7 @@ impl Stepper {
             setting.teacher = teacher.map(shapes);
         }
         Ok(Self {
-            viewer: Viewer::new(recipe.seed, &recipe.views, &needs, set, device)?,
+            viewer: Viewer::new(recipe.seed, &recipe.views, &needs, set.classes(), device)?,
             objective: Objective::new(recipe, terms, &setting)?,
         })
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
-use kd_augment::{Augmenter, DrawKey, Mixer, Pool, Preset, tensor};
-use kd_data::{Batch, ImageSet};
+use kd_augment::{Augmenter, DrawKey, Mixer, Pool, tensor};
+use kd_data::Batch;
 
 use crate::TrainError;
 use crate::log::ForwardCounts;
@@ -46,18 +46,16 @@ impl Viewer {
         seed: u64,
         views: &Views,
         needs: &BTreeMap<String, Needs>,
-        set: &ImageSet,
+        classes: usize,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        let [_, height, width] = set.shape();
-        let preset = Preset::of(height.min(width), set.classes());
         let order = view::order(views, needs.keys().map(String::as_str))?;
         let made = order.into_iter().map(|name| {
             let view = views[name].clone();
             let needs = needs.get(name).copied().unwrap_or_default();
             Ok(Made {
                 name: name.to_string(),
-                augmenter: view.augmentation.clone().for_data(preset).build()?,
+                augmenter: view.augmentation.build()?,
                 mixer: view
                     .mix
                     .map(|mix| Mixer::new(mix, view.sharing))
@@ -69,7 +67,7 @@ impl Viewer {
         });
         Ok(Self {
             seed,
-            classes: set.classes(),
+            classes,
             made: made.collect::<Result<_, TrainError>>()?,
             device: device.clone().inner(),
         })

@@ -133,7 +133,8 @@ proptest! {
     /// What is inexact comes last: a later step could widen the difference.
     #[test]
     fn chains_that_end_inexactly(chain in chains(), last in prop::sample::select(inexact()), shape in prop::sample::select(SHAPES.to_vec()), key in any::<u64>()) {
-        let chain = Augmentation { mix: None, ..chain.with_fused_affine(false) };
+        let mut chain = chain.with_fused_affine(false);
+        chain.mix = None;
         let plan = plan(&fitting(chain.with_op(last), shape), shape, key).unwrap();
         let distance = distance(&plan, shape, key);
         prop_assert!(distance <= 1.001, "{}", distance);

@@ -1,6 +1,6 @@
 use kd_nn::{Arrangement, Pool};
 
-use super::{Kind, Layer, Node, Op, Output, Plan, Shape, Value, arrange, schedule};
+use super::{Kind, Layer, Node, Op, Output, Plan, Shape, Value, arrange, schedule, takes};
 
 /// A convolution with a square kernel; padded so that stride 1 keeps the size, unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +56,17 @@ pub(crate) struct Builder {
     classes: usize,
     branches: usize,
     shared: Option<Value>,
-    /// The first layer whose input is too small for it.
-    too_small: Option<String>,
+    /// Why there is no such network: the first reason.
+    unfit: Option<Unfit>,
+}
+
+/// Why there is no network for images of a size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// Nothing is left of the image for the layer of this name.
+    TooSmall(String),
+    /// There are more parameters or operations than can be counted.
+    TooLarge,
 }
 
 impl Builder {
@@ -75,14 +84,14 @@ impl Builder {
             classes,
             branches,
             shared: None,
-            too_small: None,
+            unfit: None,
         }
     }
 
-    /// The plan, or the name of the layer for which nothing is left of the image.
-    pub(crate) fn finish(self) -> Result<Plan, String> {
-        if let Some(layer) = self.too_small {
-            return Err(layer);
+    /// The plan, or why there is none.
+    pub(crate) fn finish(self) -> Result<Plan, Unfit> {
+        if let Some(reason) = self.unfit {
+            return Err(reason);
         }
         let mut plan = Plan {
             nodes: self.nodes,
@@ -92,6 +101,9 @@ impl Builder {
             shared: self.shared,
             steps: Vec::new(),
         };
+        if plan.counts().is_none() {
+            return Err(Unfit::TooLarge);
+        }
         let mut seen = vec![false; plan.nodes.len()];
         plan.given_away().for_each(|value| seen[value] = true);
         arrange::merge(&mut plan.nodes, &seen);
@@ -138,16 +150,14 @@ impl Builder {
     /// How many windows there are of each side.
     fn windows(&mut self, x: Value, pool: Pool, name: &str) -> [usize; 2] {
         let [_, sides @ ..] = self.map(x);
-        [0, 1].map(|axis| {
-            let size = sides[axis] + 2 * pool.padding[axis];
-            match size.checked_sub(pool.kernel[axis]) {
-                Some(rest) => rest / pool.stride[axis] + 1,
-                None => {
-                    self.too_small.get_or_insert_with(|| name.to_string());
-                    1
-                }
-            }
+        takes::windows_of(sides, pool).unwrap_or_else(|| {
+            self.refuse(Unfit::TooSmall(name.to_string()));
+            [1, 1]
         })
+    }
+
+    fn refuse(&mut self, reason: Unfit) {
+        self.unfit.get_or_insert(reason);
     }
 
     fn layer(&mut self, x: Value, name: String, kind: Kind, shape: Shape) -> Value {
@@ -269,7 +279,10 @@ impl Builder {
     }
 
     pub(crate) fn flatten(&mut self, x: Value) -> Value {
-        let features = self.map(x).iter().product();
+        let features = super::product(self.map(x)).unwrap_or_else(|| {
+            self.refuse(Unfit::TooLarge);
+            1
+        });
         self.push(x, Op::Flatten, Shape::Row(features))
     }
 

@@ -6,10 +6,11 @@
 mod arrange;
 mod builder;
 mod schedule;
+mod takes;
 
 use kd_nn::{Arrangement, Pool};
 
-pub(crate) use builder::{Builder, Conv};
+pub(crate) use builder::{Builder, Conv, Unfit};
 pub(crate) use schedule::{Link, Step};
 
 /// What an operation gives: the number of its node.
@@ -41,29 +42,41 @@ pub(crate) enum Kind {
 }
 
 impl Layer {
-    /// Weights and biases.
-    pub(crate) fn params(&self) -> usize {
+    /// Weights and biases; nothing if they are too many to be counted.
+    pub(crate) fn params(&self) -> Option<usize> {
         match &self.kind {
             Kind::Conv { inputs, conv } => {
-                let weights = conv.outputs * (inputs / conv.groups) * conv.kernel * conv.kernel;
-                weights + if conv.bias { conv.outputs } else { 0 }
+                let bias = if conv.bias { conv.outputs } else { 0 };
+                product([conv.outputs, inputs / conv.groups, conv.kernel, conv.kernel])?
+                    .checked_add(bias)
             }
-            Kind::Norm { channels } => 2 * channels,
-            Kind::Linear { inputs, outputs } => (inputs + 1) * outputs,
+            Kind::Norm { channels } => channels.checked_mul(2),
+            Kind::Linear { inputs, outputs } => inputs.checked_add(1)?.checked_mul(*outputs),
         }
     }
 
-    /// Two for each multiply-add of a convolution or a linear layer, of one image.
-    pub(crate) fn flops(&self) -> u64 {
+    /// Two for each multiply-add of a convolution or a linear layer, of one image; nothing if they
+    /// are too many to be counted.
+    pub(crate) fn flops(&self) -> Option<u64> {
         let multiply_adds = match (&self.kind, self.shape) {
-            (Kind::Conv { inputs, conv }, Shape::Map([outputs, height, width])) => {
-                outputs * height * width * (inputs / conv.groups) * conv.kernel * conv.kernel
-            }
-            (Kind::Linear { inputs, outputs }, _) => inputs * outputs,
+            (Kind::Conv { inputs, conv }, Shape::Map([outputs, height, width])) => product([
+                outputs,
+                height,
+                width,
+                inputs / conv.groups,
+                conv.kernel,
+                conv.kernel,
+            ])?,
+            (Kind::Linear { inputs, outputs }, _) => inputs.checked_mul(*outputs)?,
             _ => 0,
         };
-        2 * multiply_adds as u64
+        u64::try_from(multiply_adds).ok()?.checked_mul(2)
     }
+}
+
+fn product<const N: usize>(factors: [usize; N]) -> Option<usize> {
+    let mut factors = factors.into_iter();
+    factors.try_fold(1, |product: usize, factor| product.checked_mul(factor))
 }
 
 /// An operation, and what it is given.
@@ -137,6 +150,26 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Channels, height and width of the images that it was written for.
+    pub(crate) fn image(&self) -> [usize; 3] {
+        match self.nodes[0].shape {
+            Shape::Map(shape) => shape,
+            Shape::Row(_) => unreachable!("the first node is the images"),
+        }
+    }
+
+    /// Parameters of all layers, and operations on one image; nothing if they are too many to be
+    /// counted.
+    pub(crate) fn counts(&self) -> Option<(usize, u64)> {
+        let mut layers = self.layers.iter();
+        layers.try_fold((0, 0), |(params, flops): (usize, u64), layer| {
+            Some((
+                params.checked_add(layer.params()?)?,
+                flops.checked_add(layer.flops()?)?,
+            ))
+        })
+    }
+
     /// What the network gives.
     pub(crate) fn given_away(&self) -> impl Iterator<Item = Value> {
         let taps = self.taps.iter().map(|(_, tap)| *tap);

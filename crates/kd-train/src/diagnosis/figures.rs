@@ -283,16 +283,19 @@ impl LossRelation {
     ///
     /// [`TrainError::Metric`] when it cannot be drawn.
     pub fn figure(&self) -> Result<Figure, TrainError> {
-        let found = &self.relation;
         let chart = ScatterChart::new(
             "T. stddev and the student",
             "T. stddev of the teacher",
             "test loss of the student",
-        )
-        .note(coefficient("Pearson", found.pearson))
-        .note(coefficient("Spearman", found.spearman))
-        .note(coefficient("Kendall", found.kendall))
-        .line(found.slope, found.intercept);
+        );
+        let chart = match &self.relation {
+            Some(found) => chart
+                .note(coefficient("Pearson", found.pearson))
+                .note(coefficient("Spearman", found.spearman))
+                .note(coefficient("Kendall", found.kendall))
+                .line(found.slope, found.intercept),
+            None => chart.note("no line: all values of one of the two are equal"),
+        };
         let points = self.points.iter();
         let chart = points.fold(chart, |chart, (name, x, y)| {
             chart.named(name.clone(), (*x, *y))

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use kd_augment::pick::top_k;
-use kd_augment::{Augmentation, DrawKey, Mix, Mixer, ParamSharing, PickCriterion, tensor};
+use kd_augment::{Augmentation, DrawKey, Mix, Mixer, ParamSharing, PickCriterion, Preset, tensor};
 use kd_core::divergence;
 use kd_data::{ImageSet, LoaderConfig};
 use kd_metrics::augmentation::{LabelAgreement, LabelAgreementReport};
@@ -49,6 +49,16 @@ impl Default for MixDiagnosisConfig {
             temperature: 4.0,
             shown: 8,
             seed: 0,
+        }
+    }
+}
+
+impl MixDiagnosisConfig {
+    /// The default, with the crop of this data.
+    pub fn for_data(preset: Preset) -> Self {
+        Self {
+            standard: Augmentation::crop_flip(preset.pad()),
+            ..Self::default()
         }
     }
 }

@@ -82,8 +82,10 @@ impl Diagnosis {
 pub struct LossRelation {
     /// Scheme, T. stddev, test loss.
     pub points: Vec<(String, f64, f64)>,
-    /// Correlations and the line.
-    pub relation: Relation,
+    /// Correlations and the line. Nothing where all T. stddev or all losses are equal: nothing goes
+    /// together with what does not vary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relation: Option<Relation>,
 }
 
 impl LossRelation {
@@ -91,8 +93,8 @@ impl LossRelation {
     ///
     /// # Errors
     ///
-    /// [`TrainError::Recipe`] for a scheme that the ranking does not have, [`TrainError::Metric`] with fewer than three of them, or when all are
-    /// equal.
+    /// [`TrainError::Recipe`] for a scheme that the ranking does not have, [`TrainError::Metric`] with fewer than three of them or a loss
+    /// that is not finite.
     pub fn of(ranking: &RankReport, losses: &[(String, f64)]) -> Result<Self, TrainError> {
         let first = ranking.rows.first().map(|row| row.sharing);
         let points = losses.iter().map(|(scheme, loss)| {
@@ -108,9 +110,12 @@ impl LossRelation {
         });
         let points = points.collect::<Result<Vec<_>, TrainError>>()?;
         let (x, y): (Vec<f64>, Vec<f64>) = points.iter().map(|point| (point.1, point.2)).unzip();
-        Ok(Self {
-            relation: Relation::of(&x, &y)?,
-            points,
-        })
+        let relation = match Relation::of(&x, &y) {
+            Ok(relation) => Some(relation),
+            // The points are shown all the same.
+            Err(MetricError::Constant { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { relation, points })
     }
 }

@@ -55,11 +55,17 @@ pub struct NetworkDiagnosis {
     /// What one number would do for its calibration.
     pub temperature: TemperatureDiagnosis,
     /// Cohesion, adhesion and discrimination of its embeddings, where it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding: Option<StructureReport>,
     /// The same of its logits: the dimensions that the published values agree with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logits: Option<StructureReport>,
     /// Pictures of its embeddings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
+    /// Why there are no such pictures, if they were asked for: the end of a sentence with "because".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_layout: Option<String>,
     /// Seconds of its forward passes.
     pub forward_seconds: f64,
 }
@@ -155,13 +161,21 @@ pub fn diagnose_network<N: Classify + 'static>(
         task.advance((end - start) as u64);
     }
     task.finish();
+    let (layout, no_layout) = match config.points_per_class {
+        0 => (None, None),
+        _ => match layout(&embeddings, config)? {
+            Ok(layout) => (Some(layout), None),
+            Err(reason) => (None, Some(reason)),
+        },
+    };
     Ok(NetworkDiagnosis {
         name: name.to_string(),
         evaluation: evaluation.compute()?,
         temperature: temperature(&logits, set.labels(), classes, config, &device)?,
         embedding: structure(&embeddings)?,
         logits: structure(&answers)?,
-        layout: layout(&embeddings, config)?,
+        layout,
+        no_layout,
         forward_seconds: seconds,
     })
 }
@@ -175,24 +189,39 @@ fn structure(embeddings: &Embeddings) -> Result<Option<StructureReport>, TrainEr
     }
 }
 
-fn layout(embeddings: &Embeddings, config: &DiagnosisConfig) -> Result<Option<Layout>, TrainError> {
+/// The pictures, or why they cannot be drawn.
+fn layout(
+    embeddings: &Embeddings,
+    config: &DiagnosisConfig,
+) -> Result<Result<Layout, String>, TrainError> {
     // More classes than can be told apart are not shown; each has fewer points where there are many.
     let sample = embeddings
         .of_classes(Layout::CLASSES)
         .sample(config.points_per_class);
-    if config.points_per_class == 0 || sample.is_empty() || sample.dimensions() < 2 {
-        return Ok(None);
+    let missing = |reason: &str| Ok(Err(reason.to_string()));
+    match (embeddings.is_empty(), sample.is_empty()) {
+        (true, _) => return missing("it gives no embeddings"),
+        (_, true) => return missing("no image is of the classes that a picture shows"),
+        _ => {}
+    }
+    if sample.dimensions() < 2 {
+        return missing("its embeddings have only one dimension");
     }
     let pictures = sample
         .tsne(&config.tsne)
         .and_then(|tsne| Ok((tsne, sample.pca(2)?)));
     let (tsne, pca) = match pictures {
         Ok(pictures) => pictures,
-        // Hardly any images.
-        Err(MetricError::TooFew { .. }) => return Ok(None),
+        Err(MetricError::TooFew { needed, found, .. }) => {
+            let reason = format!("{found} images are too few; {needed} are needed");
+            return Ok(Err(reason));
+        }
         Err(error) => return Err(error.into()),
     };
-    Ok(Some(Layout {
+    if pca.variance[0] == 0.0 {
+        return missing("all of its embeddings are equal");
+    }
+    Ok(Ok(Layout {
         labels: sample.labels().to_vec(),
         tsne: tsne.points,
         pca: pca.projected.iter().map(|row| (row[0], row[1])).collect(),

@@ -136,11 +136,17 @@ impl Diagnosis {
         Ok(Some(section))
     }
 
+    /// Nothing if no network has embeddings, or a reason why they are not shown.
     fn structure(&self) -> Result<Option<Section>, TrainError> {
         let texts: Vec<String> = self
             .networks
             .iter()
-            .filter_map(|network| readings::structure(network, &self.classes))
+            .flat_map(|network| {
+                let missing = readings::no_pictures(network);
+                readings::structure(network, &self.classes)
+                    .into_iter()
+                    .chain(missing)
+            })
             .collect();
         if texts.is_empty() {
             return Ok(None);

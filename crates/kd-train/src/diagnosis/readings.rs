@@ -267,6 +267,15 @@ pub(super) fn structure(network: &NetworkDiagnosis, classes: &[String]) -> Optio
     ))
 }
 
+/// Why its embeddings are not drawn.
+pub(super) fn no_pictures(network: &NetworkDiagnosis) -> Option<String> {
+    let reason = network.no_layout.as_ref()?;
+    Some(format!(
+        "There is no picture of the embeddings of {}, because {reason}.",
+        network.name
+    ))
+}
+
 /// What picking would change.
 pub(super) fn picks(found: &PickOverlap) -> String {
     let value = match found.kl_ratio {

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{ModuleOptimizer, SgdConfig};
+use kd_augment::Preset;
+use kd_data::ImageSet;
 use serde::{Deserialize, Serialize};
 
 pub use term::TermRecipe;
@@ -185,6 +187,17 @@ impl ScheduleRecipe {
 }
 
 impl Recipe {
+    /// The recipe for this data: an augmentation that was read by its name has the parameters of it.
+    pub(crate) fn for_data(&self, set: &ImageSet) -> Self {
+        let [_, height, width] = set.shape();
+        let preset = Preset::of(height.min(width), set.classes());
+        let mut recipe = self.clone();
+        for view in recipe.views.values_mut() {
+            view.augmentation = view.augmentation.clone().for_data(preset);
+        }
+        recipe
+    }
+
     /// Check what depends on the training set.
     pub(crate) fn check_for(&self, images: usize) -> Result<(), TrainError> {
         let smallest = match images % self.batch_size {
