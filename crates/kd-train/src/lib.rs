@@ -1,4 +1,4 @@
-//! Distillation runs: methods, view plans and recipes in; checkpoints, logs and a report out.
+//! Distillation runs: recipes of views and terms in; checkpoints, logs and a report out.
 //!
 //! - [`Recipe`]: everything that decides the outcome of a run but the networks and the data, as TOML.
 //! - [`View`]: what the networks are shown. [`Term`]: what is asked of them, by a name that [`Terms`] knows.

@@ -20,6 +20,8 @@ named![
     "tlmixup",
     "tlcutmix",
     "tlcutmix_pick",
+    "tlcutmix_pick_student",
+    "tlcutmix_pick_kl",
     "dkd",
     "dist",
     "fitnet",
