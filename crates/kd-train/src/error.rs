@@ -12,8 +12,8 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A term of the loss asks for a teacher, and there is none.
-    #[error("the recipe weighs a divergence from a teacher, and no teacher was given")]
+    /// A term or a pool of the recipe asks a teacher, and there is none.
+    #[error("the recipe asks a teacher, and no teacher was given")]
     NoTeacher,
     /// A term asks a view for what it has not said that it reads, or for what the view does not have.
     #[error("a term of the loss needs {what}")]

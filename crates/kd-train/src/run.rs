@@ -311,10 +311,10 @@ impl<'a> Run<'a> {
                 step: last % steps,
             });
         }
-        if self.folder.is_none() {
-            return Ok(());
-        }
-        let records = self.records()?;
+        let records = match self.folder {
+            Some(_) => self.records()?,
+            None => return Ok(()),
+        };
         let Some(folder) = &mut self.folder else {
             return Ok(());
         };
