@@ -10,13 +10,15 @@ pub struct Terms {
     entries: BTreeMap<&'static str, Entry>,
 }
 
+type Make = fn(toml::Table, &Setting<'_>) -> Result<Box<dyn Part>, TrainError>;
+
 /// What is done with a term of one type.
 #[derive(Clone, Copy)]
 struct Entry {
     /// Settings as they are written to settings with every key.
     complete: fn(toml::Table) -> Result<toml::Table, String>,
     reads: fn(toml::Table) -> Result<Vec<Reads>, String>,
-    make: fn(toml::Table, &Setting<'_>) -> Result<Box<dyn Part>, TrainError>,
+    make: Make,
 }
 
 /// Settings of a term: its defaults, and on top of them what is given.
