@@ -218,9 +218,8 @@ fn pictures(samples: &Samples) -> Result<Section, TrainError> {
     let scale = (64 / samples.shape[2].max(1)).clamp(1, 4);
     Ok(Section::new("What the networks were shown")
         .paragraph(
-            "The beginning of the first batch. Teacher and student see the same pixels; a mixed image is labelled by \
-             the teacher alone. Where the mixed view is picked from a pool, its images stand in the order of their \
-             score, not under those they were made of.",
+            "The beginning of the first batch. Teacher and student see the same pixels. Images of a view that is \
+             picked from a pool stand in the order of their score, not under those they were made of.",
         )
         .contact_sheet(&rows, samples.shape, scale, "The first images of the first step.")?)
 }
