@@ -1,10 +1,9 @@
 //! Losses of embeddings, without parts.
 
 use kd_core::{PktLoss, RkdLossConfig};
-use kd_models::Features;
 use serde::{Deserialize, Serialize};
 
-use super::pairs::{embeddings, widths};
+use super::pairs::{each, embeddings, widths};
 use crate::TrainError;
 use crate::term::{Losses, NoParts, Reads, Setting, Step, Term};
 
@@ -31,18 +30,10 @@ impl Term for Pkt {
     }
 
     fn losses(&self, _: &NoParts, step: &Step<'_>) -> Result<(Losses, ()), TrainError> {
-        let seen = step.view(0);
-        let teacher = seen.teacher()?;
-        let of = |student: &Features| {
+        each(step, |student, teacher| {
             let [student, teacher] = embeddings(student, teacher)?;
-            Ok::<_, TrainError>(PktLoss.forward(student, teacher))
-        };
-        let losses = seen
-            .networks()
-            .iter()
-            .map(of)
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok((Losses::of_networks(losses), ()))
+            Ok(PktLoss.forward(student, teacher))
+        })
     }
 }
 
@@ -66,18 +57,10 @@ impl Term for RkdLossConfig {
     }
 
     fn losses(&self, _: &NoParts, step: &Step<'_>) -> Result<(Losses, ()), TrainError> {
-        let seen = step.view(0);
-        let teacher = seen.teacher()?;
         let loss = self.init()?;
-        let of = |student: &Features| {
+        each(step, |student, teacher| {
             let [student, teacher] = embeddings(student, teacher)?;
-            Ok::<_, TrainError>(loss.forward(student, teacher))
-        };
-        let losses = seen
-            .networks()
-            .iter()
-            .map(of)
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok((Losses::of_networks(losses), ()))
+            Ok(loss.forward(student, teacher))
+        })
     }
 }

@@ -2,10 +2,9 @@
 //! last, as published.
 
 use kd_core::{AtLossConfig, NstLoss, SpLossConfig};
-use kd_models::Features;
 use serde::{Deserialize, Serialize};
 
-use super::pairs::{shapes, stages, sum};
+use super::pairs::{each, shapes, stages, sum};
 use crate::TrainError;
 use crate::term::{Losses, NoParts, Reads, Setting, Step, Term};
 
@@ -33,20 +32,12 @@ impl Term for AtLossConfig {
     }
 
     fn losses(&self, _: &NoParts, step: &Step<'_>) -> Result<(Losses, ()), TrainError> {
-        let seen = step.view(0);
-        let teacher = seen.teacher()?;
         let loss = self.init()?;
-        let of = |student: &Features| {
+        each(step, |student, teacher| {
             sum(stages(student, teacher)
                 .into_iter()
                 .map(|[s, t]| loss.forward(s, t)))
-        };
-        let losses = seen
-            .networks()
-            .iter()
-            .map(of)
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok((Losses::of_networks(losses), ()))
+        })
     }
 }
 
@@ -69,19 +60,11 @@ impl Term for Nst {
     }
 
     fn losses(&self, _: &NoParts, step: &Step<'_>) -> Result<(Losses, ()), TrainError> {
-        let seen = step.view(0);
-        let teacher = seen.teacher()?;
-        let of = |student: &Features| {
+        each(step, |student, teacher| {
             sum(stages(student, teacher)
                 .into_iter()
                 .map(|[s, t]| NstLoss.forward(s, t)))
-        };
-        let losses = seen
-            .networks()
-            .iter()
-            .map(of)
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok((Losses::of_networks(losses), ()))
+        })
     }
 }
 
@@ -104,19 +87,11 @@ impl Term for SpLossConfig {
     }
 
     fn losses(&self, _: &NoParts, step: &Step<'_>) -> Result<(Losses, ()), TrainError> {
-        let seen = step.view(0);
-        let teacher = seen.teacher()?;
         let loss = self.init();
-        let of = |student: &Features| {
+        each(step, |student, teacher| {
             sum(stages(student, teacher)
                 .pop()
                 .map(|[s, t]| loss.forward(s, t)))
-        };
-        let losses = seen
-            .networks()
-            .iter()
-            .map(of)
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok((Losses::of_networks(losses), ()))
+        })
     }
 }

@@ -4,32 +4,34 @@ use burn::tensor::Tensor;
 use kd_models::Features;
 
 use crate::TrainError;
-use crate::term::{Setting, Shapes};
+use crate::term::{Losses, Setting, Shapes, Step};
 
-/// Maps of the stages after the stem, from the last backwards as many as both have.
-pub(super) fn stages(student: &Features, teacher: &Features) -> Vec<[Tensor<4>; 2]> {
-    let after = |features: &Features| features.stages.iter().skip(1).cloned().rev().collect();
-    let (student, teacher): (Vec<_>, Vec<_>) = (after(student), after(teacher));
-    let mut pairs: Vec<_> = student
-        .into_iter()
-        .zip(teacher)
-        .map(|(s, t)| [s, t])
-        .collect();
+/// What is after the stem, from the last backwards as much as both have.
+fn after_stem<T: Clone>(student: &[T], teacher: &[T]) -> Vec<[T; 2]> {
+    let backwards = |stages: &[T]| stages.iter().skip(1).rev().cloned().collect::<Vec<_>>();
+    let pairs = backwards(student).into_iter().zip(backwards(teacher));
+    let mut pairs: Vec<_> = pairs.map(|(s, t)| [s, t]).collect();
     pairs.reverse();
     pairs
 }
 
-/// The shapes of [`stages`].
-pub(super) fn stage_shapes(student: &Shapes, teacher: &Shapes) -> Vec<[[usize; 3]; 2]> {
-    let after = |shapes: &Shapes| shapes.stages.iter().skip(1).copied().rev().collect();
-    let (student, teacher): (Vec<_>, Vec<_>) = (after(student), after(teacher));
-    let mut pairs: Vec<_> = student
-        .into_iter()
-        .zip(teacher)
-        .map(|(s, t)| [s, t])
-        .collect();
-    pairs.reverse();
-    pairs
+/// Pairs the maps of the stages after the stem.
+pub(super) fn stages(student: &Features, teacher: &Features) -> Vec<[Tensor<4>; 2]> {
+    after_stem(&student.stages, &teacher.stages)
+}
+
+/// Computes a loss of each network's features and the teacher's.
+pub(super) fn each(
+    step: &Step<'_>,
+    loss: impl Fn(&Features, &Features) -> Result<Tensor<1>, TrainError>,
+) -> Result<(Losses, ()), TrainError> {
+    let seen = step.view(0);
+    let teacher = seen.teacher()?;
+    let losses = seen.networks().iter().map(|network| loss(network, teacher));
+    Ok((
+        Losses::of_networks(losses.collect::<Result<Vec<_>, _>>()?),
+        (),
+    ))
 }
 
 /// Sums over the stages.
@@ -75,7 +77,7 @@ pub(super) fn widths(setting: &Setting<'_>) -> Result<Vec<[usize; 2]>, TrainErro
 /// Student and teacher shapes of the stages after the stem, for each network.
 pub(super) fn shapes(setting: &Setting<'_>) -> Result<Vec<Vec<[[usize; 3]; 2]>>, TrainError> {
     let teacher = setting.teacher.as_ref().ok_or(NO_STAGES)?;
-    let of = |student: &Shapes| match stage_shapes(student, teacher) {
+    let of = |student: &Shapes| match after_stem(&student.stages, &teacher.stages) {
         pairs if pairs.is_empty() => Err(NO_STAGES),
         pairs => Ok(pairs),
     };
