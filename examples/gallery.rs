@@ -129,7 +129,7 @@ const GROUPS: [(&str, &[Row]); 8] = [
         Row(Kind::Mix, "cutmix", "alpha = 1"),
         Row(Kind::Mix, "cutmix", "lambda = 0.5"),
         Row(Kind::Mix, "cutmix", r#"lambda = 0.5, boxes = "inside""#),
-        Row(Networks, "cutnmix", "networks = 3, lambda = 0.6"),
+        Row(Networks, "cutnmix", "lambda = 0.6"),
     ]),
 ];
 
@@ -269,7 +269,7 @@ impl Row {
             let plans = match self.0 {
                 Networks => self
                     .read::<CutNMix>()?
-                    .sample(sharing, &key, &ids, 0, size)?,
+                    .sample(3, sharing, &key, &ids, 0, size)?,
                 _ => vec![Mixer::new(self.read()?, sharing)?.sample(&key, &ids, 0, size)?],
             };
             for (network, plan) in plans.iter().enumerate() {

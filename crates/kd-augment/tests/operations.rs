@@ -363,8 +363,8 @@ fn impossible_sizes_are_refused() {
     let mixer = kd_augment::Mixer::new(CutMix::default().into(), Default::default()).unwrap();
     for size in [[0, 8], [8, 0], [usize::MAX, 2], [1 << 16, 1 << 16]] {
         assert!(mixer.sample(&DrawKey::new(0), &[1, 2], 0, size).is_err());
-        let networks = kd_augment::CutNMix::new(2);
-        let plans = networks.sample(Default::default(), &DrawKey::new(0), &[1, 2], 0, size);
+        let networks = kd_augment::CutNMix::default();
+        let plans = networks.sample(2, Default::default(), &DrawKey::new(0), &[1, 2], 0, size);
         assert!(plans.is_err());
     }
 }

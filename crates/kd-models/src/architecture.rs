@@ -214,7 +214,7 @@ impl Architecture {
         Ok(kd_nn::initialize(network, self.scheme(), config.seed))
     }
 
-    fn plan(self, config: &ModelConfig, branches: usize) -> Result<Plan, ModelError> {
+    pub(crate) fn plan(self, config: &ModelConfig, branches: usize) -> Result<Plan, ModelError> {
         let (size, classes) = (config.input_spec.size, config.input_spec.classes());
         let mut builder = Builder::new(size, classes, branches);
         self.write(&mut builder, config);

@@ -33,6 +33,15 @@ impl Classifier {
         Summary::new(self.architecture, &self.input_spec, self.network.plan())
     }
 
+    /// Lets a pass also give each stage before its ReLU, as [`Features::before_relu`]. Without it,
+    /// the layers around the ReLU are computed as one, which is faster.
+    ///
+    /// Networks whose stages do not end in a ReLU give none.
+    pub fn with_before_relu(mut self) -> Self {
+        self.network = self.network.giving_before_relu();
+        self
+    }
+
     pub(crate) fn network(&self) -> &Network {
         &self.network
     }

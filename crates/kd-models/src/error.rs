@@ -52,6 +52,17 @@ pub enum ModelError {
         /// Branches that were asked for.
         branches: usize,
     },
+    /// A gate does not fit the branches that it is to weigh.
+    #[error(
+        "a gate of {} features and {} heads, expected one of {} features and {} heads",
+        found[0], found[1], expected[0], expected[1]
+    )]
+    Gate {
+        /// Shared features and heads of the network.
+        expected: [usize; 2],
+        /// Those of the gate.
+        found: [usize; 2],
+    },
     /// A field of an [`InputSpec`](crate::InputSpec) is out of its range.
     #[error("input spec: `{field}` is {found}, expected {expected}")]
     InvalidInputSpec {

@@ -36,9 +36,9 @@ mod summary;
 pub mod weights;
 
 pub use architecture::{Architecture, ModelConfig};
-pub use branched::{BranchedClassifier, Branches};
+pub use branched::{BranchedClassifier, Deployed, Gate};
 pub use classifier::Classifier;
-pub use classify::{Classify, Features};
+pub use classify::{Classify, Features, Heads};
 pub use error::ModelError;
 pub use families::resnet::Shortcut;
 pub use input_spec::{InputSpec, Statistics};

@@ -103,6 +103,34 @@ impl Network {
         &self.plan
     }
 
+    /// The same layers, whose passes also give the stages as they are before their ReLU.
+    pub(crate) fn giving_before_relu(self) -> Self {
+        Self {
+            plan: Arc::new(Plan::clone(&self.plan).giving_before_relu()),
+            layers: self.layers,
+        }
+    }
+
+    /// One head with the trunk before it, as the network without branches that `plan` is.
+    pub(crate) fn head(&self, plan: Plan, head: usize) -> Self {
+        let (all, plain) = (self.layers.len(), plan.layers.len());
+        // The layers of the trunk come first, then those of each branch, as many for each.
+        let heads = self.plan.outputs.len();
+        let each = match heads {
+            1 => plain,
+            heads => (all - plain) / (heads - 1),
+        };
+        let trunk = all - heads * each;
+        let start = trunk + head * each;
+        let layers = self.layers[..trunk]
+            .iter()
+            .chain(&self.layers[start..start + each]);
+        Self {
+            layers: layers.cloned().collect(),
+            plan: Arc::new(plan),
+        }
+    }
+
     /// Panics if the images are not ones for the network, which is called `name`.
     pub(crate) fn check(&self, name: &str, images: &Tensor<4>) {
         let [_, found @ ..] = images.dims();
@@ -132,16 +160,14 @@ impl Network {
         }
         let ends: Vec<Value> = plan.outputs.iter().map(|output| output.stage).collect();
         let taps = plan.taps.iter().map(|(_, tap)| *tap);
-        let trunk = taps.filter(|tap| !ends.contains(tap));
-        let trunk: Vec<_> = trunk.map(|tap| values.map(tap)).collect();
-        let branches = plan.outputs.iter().map(|output| Features {
-            logits: values.row(output.logits),
-            stages: trunk
-                .iter()
-                .cloned()
-                .chain([values.map(output.stage)])
-                .collect(),
-            embedding: Some(values.row(output.embedding)),
+        let trunk: Vec<Value> = taps.filter(|tap| !ends.contains(tap)).collect();
+        let branches = plan.outputs.iter().map(|output| {
+            let stages = || trunk.iter().copied().chain([output.stage]);
+            let before = stages().map_while(|stage| plan.before_relu(stage));
+            Features::new(values.row(output.logits))
+                .with_stages(stages().map(|stage| values.map(stage)).collect())
+                .with_embedding(values.row(output.embedding))
+                .with_before_relu(before.map(|value| values.map(value)).collect())
         });
         Passed {
             branches: branches.collect(),

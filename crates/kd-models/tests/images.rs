@@ -51,7 +51,7 @@ fn branches_refuse_them_too() {
     let network =
         BranchedClassifier::new(Architecture::ResNet8, &config, 2, &Device::flex()).unwrap();
     let images = Tensor::<4>::zeros([2, 1, 16, 16], &Device::flex());
-    let message = panic_of(|| network.forward(images).branches.len()).unwrap();
+    let message = panic_of(|| network.forward_heads(images).heads.len()).unwrap();
     assert!(
         message.contains("3 channels") && message.contains("found 1"),
         "{message}"

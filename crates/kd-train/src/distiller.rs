@@ -1,3 +1,5 @@
+use std::any::Any;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use kd_data::{ImageSet, LoaderConfig};
@@ -8,11 +10,12 @@ use crate::TrainError;
 use crate::evaluation::fits;
 use crate::interrupt::Interrupt;
 use crate::log::EpochRecord;
-use crate::network::{Frozen, frozen, trained};
+use crate::network::{Frozen, Network, frozen, trained};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::run::Run;
 use crate::run_folder::{Identity, RunFolder};
+use crate::teachers::Ensemble;
 use crate::term::Terms;
 
 /// Trains a student as a [`Recipe`] says, with a teacher or without.
@@ -46,7 +49,8 @@ use crate::term::Terms;
 pub struct Distiller {
     pub(crate) recipe: Recipe,
     pub(crate) terms: Terms,
-    pub(crate) teacher: Option<Box<dyn Frozen>>,
+    teachers: Ensemble,
+    peers: Vec<Box<dyn Network>>,
     pub(crate) test_set: Option<ImageSet>,
     pub(crate) folder: Option<PathBuf>,
     resume: bool,
@@ -57,10 +61,16 @@ pub struct Distiller {
 }
 
 /// What a run gives back.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
+#[non_exhaustive]
 pub struct Outcome<S> {
     /// The student after the last epoch, without autodiff.
     pub student: S,
+    pub(crate) peers: Vec<Box<dyn Any + Send>>,
+    pub(crate) parts: BTreeMap<String, Box<dyn Any + Send>>,
+    /// Every peer on the test set, where there are several: each head of the student, then of each
+    /// network that was trained with it.
+    pub peer_evaluations: Vec<EvaluationReport>,
     /// Every epoch, those before an interruption included.
     pub history: Vec<EpochRecord>,
     /// The student on the test set, after the last epoch.
@@ -69,6 +79,22 @@ pub struct Outcome<S> {
     pub seconds: f64,
     /// The page to look at, where the run has a folder.
     pub report: Option<PathBuf>,
+}
+
+impl<S> Outcome<S> {
+    /// Returns a network that was trained with the student, in its own type and without autodiff:
+    /// number 0 is the first that [`Distiller::with_peer`] was given. `None` if there is no such
+    /// network, or it is of another type.
+    pub fn peer<M: 'static>(&self, number: usize) -> Option<&M> {
+        self.peers.get(number)?.downcast_ref()
+    }
+
+    /// Returns the layers and memories of a term, in the type of its
+    /// [`Parts`](crate::Term::Parts) and without autodiff. `None` if the recipe has no such term,
+    /// or its parts are of another type.
+    pub fn parts<P: 'static>(&self, term: &str) -> Option<&P> {
+        self.parts.get(term)?.downcast_ref()
+    }
 }
 
 impl Distiller {
@@ -89,9 +115,13 @@ impl Distiller {
     pub fn new_with(recipe: Recipe, terms: Terms) -> Result<Self, TrainError> {
         recipe.check(&terms)?;
         Ok(Self {
+            teachers: Ensemble {
+                members: Vec::new(),
+                say: recipe.teachers,
+            },
             recipe,
             terms,
-            teacher: None,
+            peers: Vec::new(),
             test_set: None,
             folder: None,
             resume: false,
@@ -102,10 +132,27 @@ impl Distiller {
         })
     }
 
-    /// The network to learn from. It is copied without autodiff, and not changed.
+    /// Adds a network to learn from. It is copied without autodiff, and not changed. Several speak
+    /// with one voice: see [`Teachers`](crate::Teachers).
     pub fn with_teacher<T: Classify + 'static>(mut self, teacher: &T) -> Self {
-        self.teacher = Some(frozen(teacher));
+        self.teachers.members.push(frozen(teacher));
         self
+    }
+
+    /// Adds a network that is trained together with the student. It is copied, and not changed;
+    /// [`Outcome::peer`] is what becomes of it.
+    pub fn with_peer<M: Classify + 'static>(mut self, network: &M) -> Self {
+        self.peers.push(trained(network.valid()));
+        self
+    }
+
+    /// What is learnt from: the teacher, or all of them as one.
+    pub(crate) fn teacher(&self) -> Option<&dyn Frozen> {
+        match &self.teachers.members[..] {
+            [] => None,
+            [one] => Some(&**one),
+            _ => Some(&self.teachers),
+        }
     }
 
     /// What the student is measured on after each epoch.
@@ -154,8 +201,8 @@ impl Distiller {
     ///
     /// # Errors
     ///
-    /// [`TrainError::NoTeacher`] when the recipe asks for one, [`TrainError::Unfit`] when a network and a set do
-    /// not belong together, [`TrainError::NonFinite`] when a term of the loss is not finite (the step is not applied),
+    /// [`TrainError::NoTeacher`] when the recipe asks for one, [`TrainError::Peers`], [`TrainError::Branches`] and
+    /// [`TrainError::Clones`] about the networks, [`TrainError::Unfit`] when a network and a set do not belong together, [`TrainError::NonFinite`] when a term of the loss is not finite (the step is not applied),
     /// [`TrainError::NotFinite`] when a weight is not finite, [`TrainError::Interrupted`] when a stop was requested,
     /// [`TrainError::Io`], [`TrainError::RunExists`], [`TrainError::Occupied`], [`TrainError::InUse`],
     /// [`TrainError::Resume`] and [`TrainError::Checkpoint`] about the folder, and what data, augmentation and device
@@ -178,7 +225,10 @@ impl Distiller {
             .is_some()
             .then(|| self.identity(&student, train_set));
         let recipe = self.recipe.for_data(train_set);
-        let mut run = Run::new(self, &recipe, trained(student), train_set, loader)?;
+        let mut networks = vec![trained(student)];
+        networks.extend(self.peers.iter().map(|peer| peer.copy()));
+        different(&networks)?;
+        let mut run = Run::new(self, &recipe, networks, train_set, loader)?;
         if let (Some(path), Some(identity)) = (&self.folder, identity) {
             run.open(RunFolder::open(
                 path,
@@ -192,6 +242,9 @@ impl Distiller {
         match outcome.student.downcast::<S>() {
             Ok(student) => Ok(Outcome {
                 student: *student,
+                peers: outcome.peers,
+                parts: outcome.parts,
+                peer_evaluations: outcome.peer_evaluations,
                 history: outcome.history,
                 evaluation: outcome.evaluation,
                 seconds: outcome.seconds,
@@ -202,8 +255,14 @@ impl Distiller {
     }
 
     fn check<S: Classify>(&self, student: &S, train_set: &ImageSet) -> Result<(), TrainError> {
-        if self.recipe.needs_teacher(&self.terms)? && self.teacher.is_none() {
+        if self.recipe.needs_teacher(&self.terms)? && self.teacher().is_none() {
             return Err(TrainError::NoTeacher);
+        }
+        if self.recipe.peers != 1 + self.peers.len() {
+            return Err(TrainError::Peers {
+                expected: self.recipe.peers,
+                found: 1 + self.peers.len(),
+            });
         }
         let sets = [
             ("training", Some(train_set)),
@@ -214,8 +273,11 @@ impl Distiller {
             .filter_map(|(name, set)| Some((name, set?)))
         {
             fits("student", student.input_spec(), name, set)?;
-            if let Some(teacher) = &self.teacher {
+            for teacher in &self.teachers.members {
                 fits("teacher", teacher.input_spec(), name, set)?;
+            }
+            for peer in &self.peers {
+                fits("peer", peer.frozen().input_spec(), name, set)?;
             }
         }
         self.recipe.check_for(train_set.len())
@@ -225,8 +287,35 @@ impl Distiller {
         Identity {
             training_set: train_set.fingerprint(),
             test_set: self.test_set.as_ref().map(ImageSet::fingerprint),
-            teacher: self.teacher.as_ref().map(|teacher| teacher.fingerprint()),
+            teacher: self.teacher().map(|teacher| teacher.fingerprint()),
             student: frozen(student).fingerprint(),
+            peers: self
+                .peers
+                .iter()
+                .map(|peer| peer.frozen().fingerprint())
+                .collect(),
         }
     }
+}
+
+/// Refuses networks that share a parameter: both would step it, the second with no gradient left.
+fn different(networks: &[Box<dyn Network>]) -> Result<(), TrainError> {
+    let named = |number: usize| match number {
+        0 => "the student".to_string(),
+        peer => format!("peer {peer}"),
+    };
+    let mut owners = BTreeMap::new();
+    for (number, network) in networks.iter().enumerate() {
+        for (id, parameter) in network.parameters() {
+            let first = *owners.entry(id).or_insert(number);
+            if first != number {
+                return Err(TrainError::Clones {
+                    first: named(first),
+                    second: named(number),
+                    parameter,
+                });
+            }
+        }
+    }
+    Ok(())
 }

@@ -21,10 +21,45 @@ pub enum TrainError {
         /// What it needs.
         what: &'static str,
     },
+    /// The recipe trains another number of networks together than were given.
+    #[error(
+        "the recipe trains {expected} networks together (`peers`), and {found} were given, the \
+         student among them"
+    )]
+    Peers {
+        /// What the recipe says.
+        expected: usize,
+        /// The student and its peers.
+        found: usize,
+    },
+    /// The recipe is for a student of another number of heads.
+    #[error(
+        "the recipe is for a student of {expected} heads (`branches`), and the student has {found}; \
+         `BranchedClassifier` makes networks of several"
+    )]
+    Branches {
+        /// What the recipe says.
+        expected: usize,
+        /// What the student has.
+        found: usize,
+    },
+    /// Two networks that are trained together share parameters, as clones do.
+    #[error(
+        "{first} and {second} share the parameter `{parameter}`, as clones do; make each network \
+         with a seed of its own"
+    )]
+    Clones {
+        /// `the student` or `peer N`.
+        first: String,
+        /// The other.
+        second: String,
+        /// The path of the first parameter that both have.
+        parameter: String,
+    },
     /// A network and the data do not belong together.
     #[error("the {network} expects {expected}, and the {set} set has {found}")]
     Unfit {
-        /// `student` or `teacher`.
+        /// `student`, `peer` or `teacher`.
         network: &'static str,
         /// `training` or `test`.
         set: &'static str,

@@ -42,22 +42,56 @@ pub(crate) fn measure(
     device: &Device,
     progress: &Progress,
 ) -> Result<EvaluationReport, TrainError> {
-    let classes = set.classes();
-    let mut evaluation = EvaluationConfig::new().init(classes)?;
     let task = progress.task("evaluate", set.len() as u64, "images");
-    for_each_batch(network, set, batch_size, device, |logits, range| {
+    let passes = |images| vec![network.logits(images)];
+    let mut reports = measure_all(passes, set, batch_size, device, |count| task.advance(count))?;
+    task.finish();
+    Ok(reports.swap_remove(0))
+}
+
+/// [`measure`] for each head of a network.
+pub(crate) fn measure_heads(
+    network: &dyn Frozen,
+    set: &ImageSet,
+    batch_size: usize,
+    device: &Device,
+) -> Result<Vec<EvaluationReport>, TrainError> {
+    let passes = |images| {
+        let heads = network.heads(images).heads.into_iter();
+        heads.map(|head| head.logits).collect()
+    };
+    measure_all(passes, set, batch_size, device, |_| ())
+}
+
+/// Measures every answer that a pass gives: at least one.
+fn measure_all(
+    passes: impl Fn(Tensor<4>) -> Vec<Tensor<2>>,
+    set: &ImageSet,
+    batch_size: usize,
+    device: &Device,
+    advance: impl Fn(u64),
+) -> Result<Vec<EvaluationReport>, TrainError> {
+    let classes = set.classes();
+    let mut evaluations = Vec::new();
+    for_each_batch(passes, set, batch_size, device, |answers, range| {
         let labels = pixels::labels(&set.labels()[range.clone()], device);
         let human = set.soft_labels().map(|soft| {
             let soft = &soft[range.start * classes..range.end * classes];
             pixels::rows(soft, classes, device)
         });
-        let count = range.len();
-        evaluation.update(logits, labels, human)?;
-        task.advance(count as u64);
+        for (number, logits) in answers.into_iter().enumerate() {
+            if number == evaluations.len() {
+                evaluations.push(EvaluationConfig::new().init(classes)?);
+            }
+            evaluations[number].update(logits, labels.clone(), human.clone())?;
+        }
+        advance(range.len() as u64);
         Ok(())
     })?;
-    task.finish();
-    Ok(evaluation.compute()?)
+    let reports = evaluations
+        .into_iter()
+        .map(|evaluation| evaluation.compute());
+    Ok(reports.collect::<Result<_, _>>()?)
 }
 
 /// The logits of a network on a set, image by image: `[images, classes]`, row by row.
@@ -80,7 +114,8 @@ pub fn logits<N: Classify + 'static>(
     let device = device_of(network);
     let mut all = Vec::with_capacity(set.len() * set.classes());
     let task = progress.task("logits", set.len() as u64, "images");
-    for_each_batch(&*teacher, set, batch_size, &device, |logits, range| {
+    let pass = |images| teacher.logits(images);
+    for_each_batch(pass, set, batch_size, &device, |logits, range| {
         all.extend(host(logits)?);
         task.advance(range.len() as u64);
         Ok(())
@@ -99,12 +134,12 @@ pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, TrainE
         .map_err(|e| TrainError::Device(e.to_string()))
 }
 
-fn for_each_batch(
-    network: &dyn Frozen,
+fn for_each_batch<T>(
+    pass: impl Fn(Tensor<4>) -> T,
     set: &ImageSet,
     batch_size: usize,
     device: &Device,
-    mut each: impl FnMut(Tensor<2>, std::ops::Range<usize>) -> Result<(), TrainError>,
+    mut each: impl FnMut(T, std::ops::Range<usize>) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {
     let [channels, height, width] = set.shape();
     let size = channels * height * width;
@@ -114,7 +149,7 @@ fn for_each_batch(
         let end = set.len().min(start + batch_size);
         let images = &set.pixels()[start * size..end * size];
         let images = pixels::plain(images, [end - start, channels, height, width], device)?;
-        each(network.logits(images), start..end)?;
+        each(pass(images), start..end)?;
         start = end;
     }
     Ok(())

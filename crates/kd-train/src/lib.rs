@@ -29,7 +29,9 @@ mod recipe;
 mod report;
 mod run;
 mod run_folder;
+mod siblings;
 mod step;
+mod teachers;
 mod term;
 mod values;
 mod view;
@@ -53,10 +55,11 @@ pub use rank::{
     RankConfig, RankReport, RankRow, Scheme, Stability, rank_augmentations,
     rank_augmentations_with_student,
 };
-pub use recipe::{LogRecipe, OptimizerRecipe, Recipe, ScheduleRecipe, TermRecipe};
+pub use recipe::{LogRecipe, OptimizerRecipe, Recipe, ScheduleRecipe, Teachers, TermRecipe};
 pub use term::{
-    Ask, Cc, Ce, Crd, CrdParts, Depth, FitNet, LabelKind, Labels, Losses, NoParts, Nst, Pkt, Reads,
-    Seen, Setting, Shapes, Step, Term, Terms, Vid,
+    Ask, Cc, Ce, Crd, CrdParts, Depth, FitNet, Fsp, Ft, FtParts, LabelKind, Labels, Losses, Mmd,
+    NoParts, Nst, Okddip, One, PeerTeacher, Pkt, PsKd, Reads, Seen, Setting, Shapes, Step, Term,
+    Terms, Vid,
 };
 pub use values::Values;
-pub use view::View;
+pub use view::{Draws, Source, View, ViewLabels};

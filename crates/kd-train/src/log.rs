@@ -52,6 +52,10 @@ pub struct EpochRecord {
     /// The student after the epoch, where there is a test set and the recipe asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestRecord>,
+    /// Every peer after the epoch, where there are several: each head of the student, then of each
+    /// network that is trained with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<TestRecord>,
 }
 
 /// The measures of a student on the test set.
@@ -99,9 +103,9 @@ pub struct EpochTiming {
 /// Images that went through each network: what steps cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForwardCounts {
-    /// Through the student, forward and backward.
+    /// Through the networks in training, forward and backward.
     pub student_images: u64,
-    /// Through the student to score candidates, forward alone.
+    /// Through the networks in training, forward alone: to score candidates, or for a target.
     pub student_scored_images: u64,
     /// Through the teacher.
     pub teacher_images: u64,

@@ -1,6 +1,6 @@
 //! What is asked of the parameters of any module.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 use sha2::{Digest, Sha256};
 
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 pub fn fingerprint<M: Module>(module: &M) -> String {
     struct Hasher(Sha256);
     impl EachFloat for Hasher {
-        fn float<const D: usize>(&mut self, path: &[String], value: Tensor<D>) {
+        fn float<const D: usize>(&mut self, path: &[String], _: ParamId, value: Tensor<D>) {
             let data = value.into_data();
             self.0.update(path.join("."));
             self.0.update(format!("{:?}", data.shape()));
@@ -22,7 +22,7 @@ pub fn fingerprint<M: Module>(module: &M) -> String {
 pub(crate) fn not_finite<M: Module>(module: &M) -> Option<String> {
     struct Found(Option<String>);
     impl EachFloat for Found {
-        fn float<const D: usize>(&mut self, path: &[String], value: Tensor<D>) {
+        fn float<const D: usize>(&mut self, path: &[String], _: ParamId, value: Tensor<D>) {
             if self.0.is_none() && !value.is_finite().all().into_scalar::<bool>() {
                 self.0 = Some(path.join("."));
             }
@@ -31,9 +31,20 @@ pub(crate) fn not_finite<M: Module>(module: &M) -> Option<String> {
     each_float(module, Found(None)).0
 }
 
+/// Returns the identity of every float parameter or statistic, with its path.
+pub(crate) fn parameters<M: Module>(module: &M) -> Vec<(ParamId, String)> {
+    struct Found(Vec<(ParamId, String)>);
+    impl EachFloat for Found {
+        fn float<const D: usize>(&mut self, path: &[String], id: ParamId, _: Tensor<D>) {
+            self.0.push((id, path.join(".")));
+        }
+    }
+    each_float(module, Found(Vec::new())).0
+}
+
 /// What is done with each float parameter or statistic of a module.
 trait EachFloat {
-    fn float<const D: usize>(&mut self, path: &[String], value: Tensor<D>);
+    fn float<const D: usize>(&mut self, path: &[String], id: ParamId, value: Tensor<D>);
 }
 
 fn each_float<M: Module, E: EachFloat>(module: &M, each: E) -> E {
@@ -49,7 +60,7 @@ fn each_float<M: Module, E: EachFloat>(module: &M, each: E) -> E {
             self.path.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.each.float(&self.path, param.val());
+            self.each.float(&self.path, param.id, param.val());
         }
     }
     let path = Vec::new();

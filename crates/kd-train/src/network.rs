@@ -2,20 +2,22 @@
 
 use std::any::Any;
 
+use burn::module::ParamId;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, Gradients, Tensor};
-use kd_models::{Classify, Features, InputSpec};
+use kd_models::{Classify, Features, Heads, InputSpec};
 use sha2::{Digest, Sha256};
 
 use crate::evaluation::device_of;
-use crate::modules::{fingerprint, hex, not_finite};
+use crate::modules::{fingerprint, hex, not_finite, parameters};
 
 /// A network that is asked and never trained: without autodiff, in evaluation mode, its batch-norm
 /// statistics at rest.
 pub(crate) trait Frozen: Send {
     fn logits(&self, images: Tensor<4>) -> Tensor<2>;
     fn features(&self, images: Tensor<4>) -> Features;
+    fn heads(&self, images: Tensor<4>) -> Heads;
     fn input_spec(&self) -> &InputSpec;
     /// SHA-256 of its parameters and statistics, and of what it expects to be shown.
     fn fingerprint(&self) -> String;
@@ -37,6 +39,10 @@ impl<M: Classify + 'static> Frozen for AtRest<M> {
         self.0.forward_features(images)
     }
 
+    fn heads(&self, images: Tensor<4>) -> Heads {
+        self.0.forward_heads(images)
+    }
+
     fn input_spec(&self) -> &InputSpec {
         self.0.input_spec()
     }
@@ -56,9 +62,13 @@ impl<M: Classify + 'static> Frozen for AtRest<M> {
 /// A network in training.
 pub(crate) trait Network: Send {
     /// A pass in training mode, with a graph.
-    fn features(&self, images: Tensor<4>) -> Features;
+    fn heads(&self, images: Tensor<4>) -> Heads;
     /// A copy for being asked.
     fn frozen(&self) -> Box<dyn Frozen>;
+    /// A copy for being trained, with statistics of its own.
+    fn copy(&self) -> Box<dyn Network>;
+    /// Its parameters, each with its path.
+    fn parameters(&self) -> Vec<(ParamId, String)>;
     /// Takes the network's share of the gradients, and steps.
     fn step(&mut self, optimizer: &mut ModuleOptimizer, rate: f64, gradients: &mut Gradients);
     fn record(&self) -> Result<Bytes, String>;
@@ -67,7 +77,7 @@ pub(crate) trait Network: Send {
     /// Without autodiff.
     fn device(&self) -> Device;
     /// The network in its own type, without autodiff.
-    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
 }
 
 /// Moves a network to autodiff if it is not there yet, for being trained.
@@ -88,12 +98,20 @@ impl<M> Trained<M> {
 }
 
 impl<M: Classify + 'static> Network for Trained<M> {
-    fn features(&self, images: Tensor<4>) -> Features {
-        self.network().forward_features(Tensor::from_inner(images))
+    fn heads(&self, images: Tensor<4>) -> Heads {
+        self.network().forward_heads(Tensor::from_inner(images))
     }
 
     fn frozen(&self) -> Box<dyn Frozen> {
         frozen(self.network())
+    }
+
+    fn copy(&self) -> Box<dyn Network> {
+        trained(self.network().valid())
+    }
+
+    fn parameters(&self) -> Vec<(ParamId, String)> {
+        parameters(self.network())
     }
 
     fn step(&mut self, optimizer: &mut ModuleOptimizer, rate: f64, gradients: &mut Gradients) {
@@ -125,7 +143,7 @@ impl<M: Classify + 'static> Network for Trained<M> {
         device_of(self.network())
     }
 
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
         Box::new(self.network().valid())
     }
 }

@@ -5,8 +5,9 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::{Gradients, Tensor};
 
 use crate::TrainError;
-use crate::recipe::Recipe;
-use crate::term::{Part, Reads, Seen, Setting, Step, Terms};
+use crate::recipe::{Recipe, TermRecipe};
+use crate::step::{Needs, needs};
+use crate::term::{Part, Seen, Setting, Step, Terms};
 use crate::values::Values;
 
 /// The terms of a recipe with their parts: the loss of a step, for runs and for loops of your own.
@@ -19,9 +20,7 @@ pub struct Objective {
 struct Placed {
     name: String,
     part: Box<dyn Part>,
-    on: Vec<String>,
-    weight: f64,
-    ramp: kd_core::Ramp,
+    recipe: TermRecipe,
 }
 
 /// The loss of a step. Nothing has been changed by it yet.
@@ -46,9 +45,7 @@ impl Objective {
             Ok(Placed {
                 name: name.clone(),
                 part: made.map_err(|error| error.in_term(name))?,
-                on: term.on.clone(),
-                weight: term.weight,
-                ramp: term.ramp,
+                recipe: term.clone(),
             })
         });
         Ok(Self {
@@ -58,21 +55,19 @@ impl Objective {
     }
 
     /// Returns what the terms that have a weight in an epoch read of each view.
-    pub(crate) fn reads(&self, epoch: usize) -> BTreeMap<&str, Vec<Reads>> {
-        let mut reads: BTreeMap<&str, Vec<Reads>> = BTreeMap::new();
-        for (_, term, _) in self.at(epoch) {
-            for (on, read) in term.on.iter().zip(term.part.reads()) {
-                reads.entry(on).or_default().push(read);
-            }
-        }
-        reads
+    pub(crate) fn needs(&self, epoch: usize) -> BTreeMap<String, Needs> {
+        let terms = self.at(epoch).map(|(_, term, _)| {
+            let reads = term.part.reads_at(epoch, self.epochs);
+            (&term.recipe.on[..], reads)
+        });
+        needs(terms)
     }
 
     /// The terms that have a weight in an epoch, with their places.
     fn at(&self, epoch: usize) -> impl Iterator<Item = (usize, &Placed, f64)> {
         let terms = self.terms.iter().enumerate();
         terms.filter_map(move |(place, term)| {
-            let weight = term.weight * term.ramp.at(epoch as f64);
+            let weight = term.recipe.weight_at(epoch, self.epochs);
             (weight > 0.0).then_some((place, term, weight))
         })
     }
@@ -93,7 +88,7 @@ impl Objective {
         let mut weighted: Vec<(String, f64, Tensor<1>)> = Vec::new();
         let mut updates = Vec::new();
         for (place, term, weight) in self.at(epoch) {
-            let seen = term.on.iter().map(|on| {
+            let seen = term.recipe.on.iter().map(|on| {
                 let view = views.iter().find(|(name, _)| name == on);
                 view.map(|(_, seen)| *seen).ok_or(TrainError::Unread {
                     what: "a view that is not there",
@@ -108,10 +103,10 @@ impl Objective {
             };
             let found = term.part.losses(&step);
             let (losses, update) = found.map_err(|error| error.in_term(&term.name))?;
-            let several = losses.networks.len() > 1;
-            for (network, loss) in losses.networks.into_iter().enumerate() {
+            let several = losses.peers.len() > 1;
+            for (peer, loss) in losses.peers.into_iter().enumerate() {
                 let name = match several {
-                    true => format!("{}.{network}", term.name),
+                    true => format!("{}.{peer}", term.name),
                     false => term.name.clone(),
                 };
                 weighted.push((name, weight, loss));
@@ -144,6 +139,30 @@ impl Objective {
         for (place, update) in loss.updates {
             self.terms[place].part.remember(update);
         }
+    }
+
+    /// Returns the parts of a term in their own type, [`Term::Parts`](crate::Term::Parts).
+    /// `None` if there is no such term, or its parts are of another type.
+    pub fn parts_of<P: 'static>(&self, term: &str) -> Option<&P> {
+        let term = self.terms.iter().find(|placed| placed.name == term)?;
+        term.part.parts().downcast_ref()
+    }
+
+    /// Replaces the parts of a term, for example by ones with other weights. Returns whether there
+    /// is such a term with parts of this type.
+    pub fn map_parts<P: 'static>(&mut self, term: &str, map: impl FnOnce(P) -> P) -> bool {
+        let placed = self.terms.iter_mut().find(|placed| placed.name == term);
+        let parts = placed.and_then(|placed| placed.part.parts_mut().downcast_mut::<Option<P>>());
+        let Some(parts) = parts else {
+            return false;
+        };
+        *parts = parts.take().map(map);
+        true
+    }
+
+    /// Takes the parts of every term out, each in its own type.
+    pub(crate) fn into_parts(self) -> impl Iterator<Item = (String, Box<dyn Part>)> {
+        self.terms.into_iter().map(|term| (term.name, term.part))
     }
 
     /// The parts that have something to record, by the names of their terms.

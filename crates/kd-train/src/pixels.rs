@@ -79,3 +79,17 @@ pub(crate) fn mixed_labels(
     }
     rows
 }
+
+/// [`mixed_labels`], where every image of the batch has a distribution over the classes.
+pub(crate) fn mixed_rows(
+    mixed: &[(usize, usize, f32)],
+    labels: &[f32],
+    classes: usize,
+) -> Vec<f32> {
+    let row = |image: usize| &labels[image * classes..][..classes];
+    let mix = |&(own, partner, lambda): &(usize, usize, f32)| {
+        let pairs = row(own).iter().zip(row(partner));
+        pairs.map(move |(own, partner)| lambda * own + (1.0 - lambda) * partner)
+    };
+    mixed.iter().flat_map(mix).collect()
+}

@@ -62,7 +62,7 @@ impl Samples {
                 .collect(),
             views: views
                 .iter()
-                .filter_map(|(name, view)| Some((name.clone(), view.images.as_ref()?)))
+                .filter_map(|(name, view)| Some((name.clone(), view.images.first()?)))
                 .map(|(name, images)| Ok((name, rows(images)?)))
                 .collect::<Result<_, TrainError>>()?,
         }))

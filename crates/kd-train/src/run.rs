@@ -7,7 +7,7 @@ use kd_data::{ImageSet, Loader};
 use kd_metrics::EvaluationReport;
 
 use crate::checkpoint::{Position, Records};
-use crate::evaluation::measure;
+use crate::evaluation::{measure, measure_heads};
 use crate::log::{EpochRecord, EpochTiming, Line, TestRecord};
 use crate::network::Network;
 use crate::progress::{Progress, Task, duration};
@@ -17,8 +17,13 @@ use crate::term::Part;
 use crate::values::Values;
 use crate::{Distiller, Outcome, Recipe, TrainError, report};
 
-/// The student, among the records of a checkpoint.
-const STUDENT: &str = "student";
+/// The name of a network among the records of a checkpoint.
+fn name_of(network: usize) -> String {
+    match network {
+        0 => "student".into(),
+        peer => format!("peer.{peer}"),
+    }
+}
 
 /// Something that a checkpoint records.
 enum Recorded<'a> {
@@ -39,6 +44,8 @@ pub(crate) struct Run<'a> {
     position: Position,
     history: Vec<EpochRecord>,
     evaluation: Option<EvaluationReport>,
+    /// Of every peer, where there are several.
+    peers: Vec<EvaluationReport>,
     samples: Option<report::Samples>,
     seconds: f64,
 }
@@ -48,11 +55,11 @@ impl<'a> Run<'a> {
     pub(crate) fn new(
         distiller: &'a Distiller,
         recipe: &'a Recipe,
-        student: Box<dyn Network>,
+        networks: Vec<Box<dyn Network>>,
         train_set: &ImageSet,
         loader: Loader,
     ) -> Result<Self, TrainError> {
-        let (teacher, networks) = (distiller.teacher.as_deref(), vec![student]);
+        let teacher = distiller.teacher();
         let mut run = Self {
             distiller,
             recipe,
@@ -64,6 +71,7 @@ impl<'a> Run<'a> {
             position: Position::default(),
             history: Vec::new(),
             evaluation: None,
+            peers: Vec::new(),
             samples: None,
             seconds: 0.0,
         };
@@ -76,7 +84,7 @@ impl<'a> Run<'a> {
         let (Some(_), Some(batch)) = (&self.distiller.folder, self.loader.epoch(0).next()) else {
             return Ok(None);
         };
-        let teacher = self.distiller.teacher.as_deref();
+        let teacher = self.distiller.teacher();
         let views = self.stepper.views(&batch, teacher, &self.networks)?;
         report::Samples::of(&batch, &views)
     }
@@ -113,8 +121,9 @@ impl<'a> Run<'a> {
 
     /// What a checkpoint records, by name: networks, and the parts of terms.
     fn recorded(&mut self) -> Vec<(String, Recorded<'_>)> {
-        let networks = self.networks.iter_mut();
-        let networks = networks.map(|network| (STUDENT.into(), Recorded::Network(&mut **network)));
+        let networks = self.networks.iter_mut().enumerate();
+        let networks =
+            networks.map(|(number, network)| (name_of(number), Recorded::Network(&mut **network)));
         let parts = self.stepper.objective.parts();
         let parts = parts.map(|(name, part)| (format!("term.{name}"), Recorded::Part(part)));
         networks.chain(parts).collect()
@@ -137,7 +146,7 @@ impl<'a> Run<'a> {
             .collect()
     }
 
-    pub(crate) fn complete(mut self) -> Result<Outcome<Box<dyn Any>>, TrainError> {
+    pub(crate) fn complete(mut self) -> Result<Outcome<Box<dyn Any + Send>>, TrainError> {
         let recipe = self.recipe;
         let steps = self.loader.batches();
         let task = self.distiller.progress.task(
@@ -208,6 +217,7 @@ impl<'a> Run<'a> {
             score_ratio: (self.position.score_ratios > 0.0)
                 .then(|| self.position.score_ratios / self.position.step as f64),
             test: self.evaluation.as_ref().map(TestRecord::from),
+            peers: self.peers.iter().map(TestRecord::from).collect(),
         };
         let seconds = self.position.seconds;
         task.say(&describe(
@@ -256,7 +266,7 @@ impl<'a> Run<'a> {
             epoch,
             step,
         };
-        let teacher = self.distiller.teacher.as_deref();
+        let teacher = self.distiller.teacher();
         let computed = match self.stepper.compute(batch, teacher, &self.networks) {
             Err(TrainError::Augment(AugmentError::ScoreIsNan { .. })) => {
                 return Err(not_finite("the score of a candidate", f32::NAN));
@@ -277,24 +287,45 @@ impl<'a> Run<'a> {
         Ok(values)
     }
 
-    /// Measure the student if it is time to.
+    /// Measures the student if it is time to, and every peer if there are several.
     fn evaluate(&mut self, epoch: usize) -> Result<(), TrainError> {
         let recipe = self.recipe;
         let last = epoch + 1 == recipe.epochs;
-        self.evaluation = match &self.distiller.test_set {
+        (self.evaluation, self.peers) = match &self.distiller.test_set {
             Some(set) if last || due(epoch, recipe.log.evaluate_epochs) => {
-                let size = recipe.evaluation_batch_size;
-                let student = &self.networks[0];
-                let (frozen, device) = (student.frozen(), student.device());
-                let report = measure(&*frozen, set, size, &device, &Progress::Silent);
-                Some(report.map_err(|reason| TrainError::Evaluation {
+                let measured = self.measured(set);
+                let (student, peers) = measured.map_err(|reason| TrainError::Evaluation {
                     epoch,
                     reason: Box::new(reason),
-                })?)
+                })?;
+                (Some(student), peers)
             }
-            _ => None,
+            _ => (None, Vec::new()),
         };
         Ok(())
+    }
+
+    /// What the student answers with, and every peer where there are several.
+    fn measured(
+        &self,
+        set: &ImageSet,
+    ) -> Result<(EvaluationReport, Vec<EvaluationReport>), TrainError> {
+        let size = self.recipe.evaluation_batch_size;
+        let mut peers = Vec::new();
+        if self.stepper.peers() > 1 {
+            for network in &self.networks {
+                let (frozen, device) = (network.frozen(), network.device());
+                peers.extend(measure_heads(&*frozen, set, size, &device)?);
+            }
+        }
+        let student = &self.networks[0];
+        let (frozen, device) = (student.frozen(), student.device());
+        // Of one head, what is measured is what it answers with.
+        let report = match &peers[..] {
+            [first, ..] if self.stepper.heads_of_student() == 1 => first.clone(),
+            _ => measure(&*frozen, set, size, &device, &Progress::Silent)?,
+        };
+        Ok((report, peers))
     }
 
     /// Writes a checkpoint, if there is a folder. Weights that are not finite are refused: a loss may
@@ -323,7 +354,7 @@ impl<'a> Run<'a> {
         checkpoint.save(records, &self.optimizer, &self.position)
     }
 
-    fn finish(mut self) -> Result<Outcome<Box<dyn Any>>, TrainError> {
+    fn finish(mut self) -> Result<Outcome<Box<dyn Any + Send>>, TrainError> {
         if self.evaluation.is_none() {
             // A run that was complete before this process began.
             self.evaluate(self.recipe.epochs - 1)?;
@@ -342,8 +373,16 @@ impl<'a> Run<'a> {
             }
             None => None,
         };
+        let mut networks = self.networks.into_iter().map(|network| network.into_any());
+        let Some(student) = networks.next() else {
+            unreachable!("a run has a student");
+        };
+        let parts = self.stepper.objective.into_parts();
         Ok(Outcome {
-            student: self.networks.swap_remove(0).into_any(),
+            student,
+            peers: networks.collect(),
+            peer_evaluations: self.peers,
+            parts: parts.map(|(name, part)| (name, part.into_any())).collect(),
             history: self.history,
             evaluation: self.evaluation,
             seconds: self.seconds,

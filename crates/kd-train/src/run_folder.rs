@@ -48,6 +48,9 @@ pub(crate) struct Identity {
     pub(crate) teacher: Option<String>,
     /// Before the first step.
     pub(crate) student: String,
+    /// Those that are trained with it, before the first step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) peers: Vec<String>,
 }
 
 pub(crate) struct RunFolder {
@@ -184,6 +187,7 @@ fn compare(
     let text = fs::read(&about).map_err(|e| TrainError::io(&about, e))?;
     let of_run: Identity = serde_json::from_slice(&text).map_err(|e| TrainError::io(&about, e))?;
     let none = || "none".to_string();
+    let [peers, own_peers] = [&of_run.peers, &identity.peers].map(|peers| peers.join(", "));
     let parts = [
         (
             "the training set",
@@ -196,6 +200,11 @@ fn compare(
             "the student before the first step",
             Some(of_run.student),
             Some(&identity.student),
+        ),
+        (
+            "the peers before the first step",
+            Some(peers),
+            Some(&own_peers),
         ),
     ];
     for (what, run, now) in parts {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 use kd_data::{Batch, ImageSet};
+use kd_models::{Features, Heads};
 
 use crate::TrainError;
 use crate::log::ForwardCounts;
@@ -12,12 +13,16 @@ use crate::network::{Frozen, Network};
 use crate::objective::{Loss, Objective};
 use crate::recipe::Recipe;
 use crate::term::{Ask, Depth, LabelKind, Reads, Seen, Setting, Shapes, Terms};
-use crate::viewer::{Needs, Viewer};
+use crate::viewer::Viewer;
 
 /// Which views are made, who passes over them, and the terms that read them.
 pub(crate) struct Stepper {
     viewer: Viewer,
     pub(crate) objective: Objective,
+    /// What is read in any epoch.
+    needs: BTreeMap<String, Needs>,
+    /// Heads of each network.
+    heads: Vec<usize>,
 }
 
 /// What a step came to, before anything was changed by it.
@@ -25,6 +30,14 @@ pub(crate) struct Computed {
     pub(crate) loss: Loss,
     pub(crate) counts: ForwardCounts,
     pub(crate) score_ratio: Option<f32>,
+}
+
+/// What is read of a view, by all terms together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    pub(crate) networks: Ask,
+    pub(crate) teacher: Depth,
+    pub(crate) labels: LabelKind,
 }
 
 impl Stepper {
@@ -38,19 +51,41 @@ impl Stepper {
     ) -> Result<Self, TrainError> {
         let needs = recipe.needs(terms)?;
         let device = &networks[0].device();
-        let [channels, height, width] = set.shape();
         let mut setting = Setting::new(set.classes(), set.labels(), device).with_seed(recipe.seed);
-        if needs.values().any(|needs| needs.teacher == Depth::Features) {
-            // One image, to see what the networks make of it.
-            let image = Tensor::zeros([1, channels, height, width], device);
-            let shapes = |network: &dyn Frozen| Shapes::of(&network.features(image.clone()));
-            setting.networks = networks.iter().map(|n| shapes(&*n.frozen())).collect();
-            setting.teacher = teacher.map(shapes);
+        // One image, to see what the networks make of it.
+        let [channels, height, width] = set.shape();
+        let image = || Tensor::zeros([1, channels, height, width], device);
+        let mut counts = Vec::new();
+        for network in networks {
+            let Heads { heads, shared, .. } = network.frozen().heads(image());
+            if setting.shared.is_empty() && recipe.branches > 1 && heads.len() != recipe.branches {
+                return Err(TrainError::Branches {
+                    expected: recipe.branches,
+                    found: heads.len(),
+                });
+            }
+            counts.push(heads.len());
+            setting.peers.extend(heads.iter().map(Shapes::of));
+            setting.shared.push(shared.map(|shared| shared.dims()[1]));
+        }
+        if needs.values().any(|needs| needs.teacher >= Depth::Features) {
+            setting.teacher = teacher.map(|teacher| Shapes::of(&teacher.features(image())));
         }
         Ok(Self {
-            viewer: Viewer::new(recipe.seed, &recipe.views, &needs, set.classes(), device)?,
+            viewer: Viewer::new(recipe.seed, &recipe.views, &needs, set, device)?,
             objective: Objective::new(recipe, terms, &setting)?,
+            needs,
+            heads: counts,
         })
+    }
+
+    /// How many peers there are: heads of all networks.
+    pub(crate) fn peers(&self) -> usize {
+        self.heads.iter().sum()
+    }
+
+    pub(crate) fn heads_of_student(&self) -> usize {
+        self.heads[0]
     }
 
     /// The views of a batch, by their names, for a picture of them.
@@ -63,7 +98,7 @@ impl Stepper {
         let mut counts = ForwardCounts::default();
         let seen = self
             .viewer
-            .views(batch, teacher, &*networks[0], &mut counts)?;
+            .views(batch, teacher, networks, &self.needs, &mut counts)?;
         let names = self.viewer.names().map(str::to_string);
         Ok(names.zip(seen).collect())
     }
@@ -77,20 +112,31 @@ impl Stepper {
     ) -> Result<Computed, TrainError> {
         let epoch = batch.epoch as usize;
         let mut counts = ForwardCounts::default();
+        let needs = self.objective.needs(epoch);
         let mut seen = self
             .viewer
-            .views(batch, teacher, &*networks[0], &mut counts)?;
-        let reads = self.objective.reads(epoch);
+            .views(batch, teacher, networks, &needs, &mut counts)?;
         let names: Vec<&str> = self.viewer.names().collect();
         for (name, view) in names.iter().zip(&mut seen) {
-            let reads = reads.get(name).into_iter().flatten();
-            let passes = reads.into_iter().any(|reads| reads.networks != Ask::Never);
-            let (true, Some(images)) = (passes, &view.images) else {
+            let ask = needs.get(*name).map_or(Ask::Never, |needs| needs.networks);
+            if ask == Ask::Never {
                 continue;
-            };
-            counts.student_images += (images.dims()[0] * networks.len()) as u64;
-            let passed = networks.iter().map(|n| n.features(images.clone()));
-            view.networks = passed.collect();
+            }
+            for (number, network) in networks.iter().enumerate() {
+                let Some(images) = view.images_of(number).cloned() else {
+                    continue;
+                };
+                let passed = images.dims()[0] as u64;
+                let mut heads = network.heads(images);
+                if ask == Ask::Detached {
+                    heads = detached(heads);
+                    counts.student_scored_images += passed;
+                } else {
+                    counts.student_images += passed;
+                }
+                view.peers.extend(heads.heads);
+                view.shared.push(heads.shared);
+            }
         }
         let views: Vec<_> = names.into_iter().zip(&seen).collect();
         Ok(Computed {
@@ -118,6 +164,21 @@ impl Stepper {
     }
 }
 
+/// Constants of the same values.
+fn detached(mut passed: Heads) -> Heads {
+    let one = |mut features: Features| {
+        features.logits = features.logits.detach();
+        for map in features.stages.iter_mut().chain(&mut features.before_relu) {
+            *map = map.clone().detach();
+        }
+        features.embedding = features.embedding.map(Tensor::detach);
+        features
+    };
+    passed.heads = passed.heads.into_iter().map(one).collect();
+    passed.shared = passed.shared.map(Tensor::detach);
+    passed
+}
+
 /// What all terms read of a view.
 pub(crate) fn needs<'a>(
     terms: impl IntoIterator<Item = (&'a [String], Vec<Reads>)>,
@@ -126,9 +187,9 @@ pub(crate) fn needs<'a>(
     for (on, reads) in terms {
         for (name, reads) in on.iter().zip(reads) {
             let needs = needs.entry(name.clone()).or_default();
-            needs.networks |= reads.networks != Ask::Never;
+            needs.networks = needs.networks.max(reads.networks);
             needs.teacher = needs.teacher.max(reads.teacher);
-            needs.labels |= reads.labels != LabelKind::Nothing;
+            needs.labels = needs.labels.max(reads.labels);
         }
     }
     needs

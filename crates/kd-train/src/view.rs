@@ -12,7 +12,7 @@ pub(crate) const ORIGINAL: &str = "original";
 
 /// One view of a batch: its images after an augmentation, or those of another view after a mix.
 ///
-/// All networks see the same pixels.
+/// All networks see the same pixels, unless `draws` or the mix gives each its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct View {
@@ -20,6 +20,15 @@ pub struct View {
     /// `augmentation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
+    /// Which images the view begins with.
+    #[serde(skip_serializing_if = "is_default")]
+    pub source: Source,
+    /// For whom the parameters of the augmentation are drawn.
+    #[serde(skip_serializing_if = "is_default")]
+    pub draws: Draws,
+    /// Which labels the images have.
+    #[serde(skip_serializing_if = "is_default")]
+    pub labels: ViewLabels,
     /// Operations on each image of the batch. Default: none.
     #[serde(skip_serializing_if = "is_identity")]
     pub augmentation: Augmentation,
@@ -32,6 +41,47 @@ pub struct View {
     /// Several mixes, of which the best are picked. Default: one mix, all of which is taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<Pool>,
+}
+
+/// Which images a view begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Source {
+    /// Those of the batch.
+    #[default]
+    Batch,
+    /// For each image of the batch another image of its class, drawn uniformly; the image itself if
+    /// its class has no other.
+    SameClass,
+}
+
+/// For whom the parameters of an augmentation are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Draws {
+    /// Once, for all networks.
+    #[default]
+    Shared,
+    /// For each network.
+    PerNetwork,
+}
+
+/// Which labels the images of a view have. Those of mixed images are mixed as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ViewLabels {
+    /// The class.
+    #[default]
+    Classes,
+    /// A distribution over the classes, which people gave: the soft labels of the training set.
+    Human,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn is_identity(augmentation: &Augmentation) -> bool {
@@ -61,6 +111,22 @@ pub(crate) fn number(name: &str) -> u32 {
     }
 }
 
+/// Returns the number of a view in the names of the draws of one network: those of the first are
+/// the shared ones.
+pub(crate) fn number_of(name: &str, network: usize) -> u32 {
+    match network {
+        0 => number(name),
+        network => number(&format!("{name}.{network}")),
+    }
+}
+
+/// Returns whether each network has images of its own in a view.
+pub(crate) fn is_per_network(views: &Views, name: &str) -> Result<bool, TrainError> {
+    let mut line = line(views, name)?.into_iter().map(|name| &views[name]);
+    Ok(line
+        .any(|view| view.draws == Draws::PerNetwork || matches!(view.mix, Some(Mix::CutNMix(_)))))
+}
+
 /// Checks views by themselves.
 pub(crate) fn check(views: &Views) -> Result<(), TrainError> {
     for (name, view) in views {
@@ -81,6 +147,23 @@ pub(crate) fn check(views: &Views) -> Result<(), TrainError> {
             let reason = "is of a view of another view, which can be mixed; operations on images \
                           belong to the view of the batch";
             return refuse(".augmentation", reason.into());
+        }
+        if view.of.is_some() {
+            for (key, given) in [
+                (".source", !is_default(&view.source)),
+                (".draws", !is_default(&view.draws)),
+                (".labels", !is_default(&view.labels)),
+            ] {
+                if given {
+                    let reason = "is of a view of another view, which takes it from that one";
+                    return refuse(key, reason.into());
+                }
+            }
+        }
+        if view.pool.is_some() && is_per_network(views, name)? {
+            let reason = "is of a view where each network has images of its own; a pool is \
+                          picked for all networks";
+            return refuse(".pool", reason.into());
         }
         match (&view.mix, &view.pool) {
             (None, Some(_)) => return refuse(".pool", "is of mixes, and there is no mix".into()),

@@ -1,47 +1,86 @@
 //! Every recipe that has a name is a run.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+#[path = "common/killed.rs"]
+mod killed;
 #[path = "common/small.rs"]
 mod small;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use kd_models::{Architecture, Classify};
-use kd_train::{Distiller, Recipe, Terms, TrainError, fingerprint};
+use kd_train::{Distiller, Recipe, Terms, TrainError};
+use killed::{finish, killed_at};
 use serde_json::Value;
 use small::{distiller, network, recipe, train_set};
 
+/// Not a test of its own: what the killed process runs.
 #[test]
-fn every_named_recipe_trains_and_writes_each_of_its_terms() {
+fn child() {
+    killed::child();
+}
+
+/// Trains by every recipe, looks for each of its terms in the log, kills the same run at a random
+/// step and resumes it: layers, banks, memories, peers and velocities come back as they were.
+#[test]
+fn every_named_recipe_trains_logs_its_terms_and_survives_being_killed() {
     let root = tempfile::tempdir().unwrap();
     let mut used = BTreeSet::new();
     let mut ends = BTreeSet::new();
     for (name, _) in Recipe::names() {
         let folder = root.path().join(name);
-        let outcome = small::run_with(name, &folder, false).unwrap();
-        let metrics = fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
-        let terms = recipe(name).terms;
-        let lines = metrics
+        let whole = finish(name, &folder, false);
+        let recipe = recipe(name);
+        let lines: Vec<Value> = whole
+            .metrics
             .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        for line in lines.filter(|line| line["type"] == "step" && line["epoch"] == 1) {
-            for term in terms.keys() {
-                assert!(line[term].as_f64().unwrap().is_finite(), "{name}: {line}");
-            }
-            assert!(line["loss"].as_f64().unwrap().is_finite(), "{name}: {line}");
-        }
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let steps = lines.iter().filter(|line| line["type"] == "step");
+        let logged: BTreeSet<&str> = steps
+            .flat_map(|line| line.as_object().unwrap())
+            .filter(|(_, value)| value.as_f64().is_some_and(f64::is_finite))
+            .map(|(key, _)| key.split('.').next().unwrap())
+            .collect();
         let page = fs::read_to_string(folder.join("report.html")).unwrap();
-        for (key, term) in &terms {
+        for (key, term) in &recipe.terms {
+            assert!(
+                logged.contains(&key[..]),
+                "{name}: no `{key}` in {logged:?}"
+            );
             assert!(page.contains(&format!("weight of {key} on")), "{name}");
             used.insert(term.loss.clone());
         }
+        let test = lines.last().unwrap();
+        let peers = recipe.peers.max(recipe.branches);
+        let measured = test["peers"].as_array().map_or(1, Vec::len);
+        assert_eq!(measured, peers, "{name}: {test}");
+        assert_eq!(whole.networks.len(), recipe.peers, "{name}");
         // No two methods are the same one under two names.
-        assert!(ends.insert(fingerprint(&outcome.student)), "{name}");
+        assert!(ends.insert(whole.networks.clone()), "{name}");
+
+        let place = [(0, 2), (0, 4), (1, 0), (1, 2), (1, 4)];
+        let place = place[RandomState::new().build_hasher().finish() as usize % place.len()];
+        let folder = root.path().join(format!("{name}-killed"));
+        killed_at(name, &folder, place);
+        let resumed = finish(name, &folder, true);
+        assert_eq!(
+            resumed.metrics, whole.metrics,
+            "{name}, killed at {place:?}"
+        );
+        assert_eq!(
+            resumed.networks, whole.networks,
+            "{name}, killed at {place:?}"
+        );
     }
     let all: BTreeSet<String> = Terms::standard().names().map(String::from).collect();
     let without_recipe: Vec<_> = all.difference(&used).collect();
-    assert_eq!(without_recipe, ["js", "mse_logits", "reverse_kl"]);
+    assert_eq!(
+        without_recipe,
+        ["js", "label_smoothing", "mse_logits", "reverse_kl"]
+    );
 }
 
 #[test]

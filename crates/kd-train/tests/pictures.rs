@@ -30,10 +30,10 @@ impl Classify for Odd {
 
     fn forward_features(&self, images: Tensor<4>) -> Features {
         let pixels: Tensor<2> = self.spec.normalize(images).flatten(1, 3);
-        Features {
-            logits: self.linear.forward(pixels.clone()),
-            stages: Vec::new(),
-            embedding: (self.embedding)(pixels),
+        let features = Features::new(self.linear.forward(pixels.clone()));
+        match (self.embedding)(pixels) {
+            Some(embedding) => features.with_embedding(embedding),
+            None => features,
         }
     }
 

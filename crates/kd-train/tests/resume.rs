@@ -1,46 +1,26 @@
 //! An interrupted run ends as one that was never stopped.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+#[path = "common/killed.rs"]
+mod killed;
 #[path = "common/small.rs"]
 mod small;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use kd_data::{Shapes, Split};
 use kd_models::Architecture;
-use kd_train::{TrainError, fingerprint};
+use kd_train::TrainError;
+use killed::{CHILD, Ending, finish, killed_at};
 use small::{distiller, network, recipe, train_set};
 
-/// Set in the process that is to be killed.
-const CHILD: &str = "KD_TEST_RESUME_FOLDER";
-
-/// The recipe of that process.
-const RECIPE: &str = "KD_TEST_RESUME_RECIPE";
-
-struct Ending {
-    student: String,
-    metrics: Vec<u8>,
-}
-
-fn finish(folder: &Path, resume: bool) -> Ending {
-    finish_with("tlcutmix_pick", folder, resume)
-}
-
-fn finish_with(recipe: &str, folder: &Path, resume: bool) -> Ending {
-    let outcome = small::run_with(recipe, folder, resume).unwrap();
-    Ending {
-        student: fingerprint(&outcome.student),
-        metrics: fs::read(folder.join("metrics.jsonl")).unwrap(),
-    }
-}
+const PICK: &str = "tlcutmix_pick";
 
 fn assert_equal(found: &Ending, expected: &Ending, what: &str) {
-    let text = |ending: &Ending| String::from_utf8_lossy(&ending.metrics).into_owned();
-    assert_eq!(text(found), text(expected), "{what}");
-    assert_eq!(found.student, expected.student, "{what}");
+    assert_eq!(found.metrics, expected.metrics, "{what}");
+    assert_eq!(found.networks, expected.networks, "{what}");
 }
 
 /// A folder with all that is in it.
@@ -56,86 +36,31 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn position(folder: &Path) -> Option<(u64, u64)> {
-    let state = fs::read(folder.join("checkpoint/state.json")).ok()?;
-    let state: serde_json::Value = serde_json::from_slice(&state).ok()?;
-    let number = |key: &str| state["position"][key].as_u64();
-    Some((number("epoch")?, number("step")?))
-}
-
 /// Not a test of its own: what the killed process runs.
 #[test]
 fn child() {
-    if let Some(folder) = std::env::var_os(CHILD) {
-        let recipe = std::env::var(RECIPE).unwrap_or("tlcutmix_pick".into());
-        drop(small::run_with(&recipe, Path::new(&folder), true));
-    }
-}
-
-/// Start a run in a process of its own and kill it, without warning, once its checkpoint has reached a place.
-fn killed_at(folder: &Path, place: (u64, u64)) {
-    killed_with("tlcutmix_pick", folder, place);
-}
-
-fn killed_with(recipe: &str, folder: &Path, place: (u64, u64)) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child"])
-        .env(CHILD, folder)
-        .env(RECIPE, recipe)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let started = Instant::now();
-    while position(folder).is_none_or(|found| found < place) {
-        assert!(
-            started.elapsed() < Duration::from_secs(120),
-            "the child does not get on"
-        );
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "the child ended by itself"
-        );
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    killed::child();
 }
 
 #[test]
 fn killed_runs_end_as_if_they_had_not_been() {
     let root = tempfile::tempdir().unwrap();
-    let whole = finish(&root.path().join("whole"), false);
+    let whole = finish(PICK, &root.path().join("whole"), false);
     // In the middle of the first epoch, between the epochs, in the middle of the second.
     for place in [(0, 2), (1, 0), (1, 2)] {
         let folder = root.path().join(format!("killed-{}-{}", place.0, place.1));
-        killed_at(&folder, place);
+        killed_at(PICK, &folder, place);
         assert_equal(
-            &finish(&folder, true),
+            &finish(PICK, &folder, true),
             &whole,
             &format!("killed at {place:?}"),
         );
     }
     // Killed twice.
     let folder = root.path().join("twice");
-    killed_at(&folder, (0, 2));
-    killed_at(&folder, (1, 2));
-    assert_equal(&finish(&folder, true), &whole, "killed twice");
-}
-
-/// Layers, banks and velocities of terms come back as they were.
-#[test]
-fn killed_runs_of_terms_with_parts_end_as_if_they_had_not_been() {
-    let root = tempfile::tempdir().unwrap();
-    for recipe in ["fitnet", "cc", "vid", "crd", "crd_tlcutmix_pick"] {
-        let whole = finish_with(recipe, &root.path().join(format!("{recipe}-whole")), false);
-        let folder = root.path().join(recipe);
-        killed_with(recipe, &folder, (0, 4));
-        let parts = fs::read_dir(folder.join("checkpoint")).unwrap();
-        let mut parts = parts.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        assert!(parts.any(|name| name.starts_with("term.")), "{recipe}");
-        assert_equal(&finish_with(recipe, &folder, true), &whole, recipe);
-    }
+    killed_at(PICK, &folder, (0, 2));
+    killed_at(PICK, &folder, (1, 2));
+    assert_equal(&finish(PICK, &folder, true), &whole, "killed twice");
 }
 
 /// Every place where the process can die while a checkpoint takes the place of another.
@@ -143,13 +68,13 @@ fn killed_runs_of_terms_with_parts_end_as_if_they_had_not_been() {
 fn a_checkpoint_is_whole_whenever_the_process_dies() {
     let root = tempfile::tempdir().unwrap();
     let killed = root.path().join("killed");
-    killed_at(&killed, (0, 2));
-    let whole = finish(&root.path().join("whole"), false);
+    killed_at(PICK, &killed, (0, 2));
+    let whole = finish(PICK, &root.path().join("whole"), false);
     let resume = |name: &str, change: &dyn Fn(&Path)| {
         let folder = root.path().join(name);
         copy(&killed, &folder);
         change(&folder);
-        assert_equal(&finish(&folder, true), &whole, name);
+        assert_equal(&finish(PICK, &folder, true), &whole, name);
         assert!(!folder.join("checkpoint.tmp").exists() && !folder.join("checkpoint.old").exists());
     };
     resume("half a new one beside it", &|folder| {
@@ -190,7 +115,7 @@ fn the_number_of_threads_changes_nothing() {
             .unwrap();
         assert!(status.success());
         // Complete: this only reads how it ended.
-        finish(&folder, true)
+        finish(PICK, &folder, true)
     };
     let one = run("1");
     for threads in ["2", "5"] {
@@ -202,15 +127,19 @@ fn the_number_of_threads_changes_nothing() {
 fn a_run_that_is_complete_stays_as_it_is() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("run");
-    let first = finish(&folder, false);
-    assert_equal(&finish(&folder, true), &first, "resumed after its end");
+    let first = finish(PICK, &folder, false);
+    assert_equal(
+        &finish(PICK, &folder, true),
+        &first,
+        "resumed after its end",
+    );
 }
 
 #[test]
 fn damaged_checkpoints_are_errors_that_name_the_file() {
     let root = tempfile::tempdir().unwrap();
     let whole = root.path().join("whole");
-    finish(&whole, false);
+    finish(PICK, &whole, false);
     let refuse = |name: &str, change: &dyn Fn(PathBuf)| {
         let folder = root.path().join("damaged");
         fs::remove_dir_all(&folder).ok();
@@ -240,7 +169,7 @@ fn damaged_checkpoints_are_errors_that_name_the_file() {
 fn another_recipe_other_data_and_another_teacher_are_refused() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("run");
-    finish(&folder, false);
+    finish(PICK, &folder, false);
     let refuse = |distiller: kd_train::Distiller, set: &kd_data::ImageSet| -> String {
         let error = distiller
             .with_folder(&folder)

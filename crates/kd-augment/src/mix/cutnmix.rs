@@ -22,7 +22,8 @@ use crate::stream::{Purpose, Stream};
 /// ```
 /// use kd_augment::{CutNMix, DrawKey, ParamSharing};
 /// # fn main() -> Result<(), kd_augment::AugmentError> {
-/// let plans = CutNMix::new(3).sample(ParamSharing::PerSample, &DrawKey::new(1), &[4, 5, 6, 7], 0, [32, 32])?;
+/// let (key, ids) = (DrawKey::new(1), [4, 5, 6, 7]);
+/// let plans = CutNMix::default().sample(3, ParamSharing::PerSample, &key, &ids, 0, [32, 32])?;
 /// assert_eq!(plans.len(), 3);
 /// assert_eq!(plans[0].lambda, plans[2].lambda);
 /// assert_ne!(plans[0].boxes(), plans[2].boxes());
@@ -32,8 +33,6 @@ use crate::stream::{Purpose, Stream};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CutNMix {
-    /// How many networks there are, 1 to 1024.
-    pub networks: usize,
     /// Both parameters of the Beta distribution, above 0 and at most 10⁶; 1 (uniform) if not given.
     #[serde(default = "one")]
     pub alpha: f64,
@@ -48,39 +47,45 @@ pub struct CutNMix {
     pub p: f64,
 }
 
-impl CutNMix {
-    /// As published.
-    pub fn new(networks: usize) -> Self {
+impl Default for CutNMix {
+    /// Returns the mix as published.
+    fn default() -> Self {
         Self {
-            networks,
             alpha: one(),
             lambda: None,
             pairing: permutation(),
             p: one(),
         }
     }
+}
+
+impl CutNMix {
+    pub(super) fn check(&self) -> Result<(), AugmentError> {
+        error::probability("cutnmix.p", self.p)?;
+        self.share().map(drop)
+    }
+
+    pub(super) fn share(&self) -> Result<Share, AugmentError> {
+        Share::new(["cutnmix.alpha", "cutnmix.lambda"], self.alpha, self.lambda)
+    }
 
     /// Draws a plan for each network, for images of `[height, width]`.
     ///
     /// # Errors
-    /// A field outside its range; an impossible size; an odd number of images under [`Pairing::Halves`].
+    /// Not 1 to 1024 networks; a field outside its range; an impossible size; an odd number of images under
+    /// [`Pairing::Halves`].
     pub fn sample(
         &self,
+        networks: usize,
         sharing: ParamSharing,
         key: &DrawKey,
         ids: &[u64],
         batch_index: u64,
         [height, width]: [usize; 2],
     ) -> Result<Vec<MixPlan>, AugmentError> {
-        error::count(
-            "cutnmix.networks",
-            self.networks,
-            1,
-            1024,
-            "between 1 and 1024",
-        )?;
-        error::probability("cutnmix.p", self.p)?;
-        let share = Share::new(["cutnmix.alpha", "cutnmix.lambda"], self.alpha, self.lambda)?;
+        error::count("networks", networks, 1, 1024, "between 1 and 1024")?;
+        self.check()?;
+        let share = self.share()?;
         elements([1, height, width])?;
         let n = ids.len();
         let mut partner = Vec::new();
@@ -128,7 +133,7 @@ impl CutNMix {
                 blend: Blend::Paste(boxes),
             }
         };
-        Ok((0..self.networks as u32).map(plan).collect())
+        Ok((0..networks as u32).map(plan).collect())
     }
 }
 
@@ -141,9 +146,9 @@ mod tests {
     fn networks_share_pairs_and_areas_but_no_box() {
         let ids: Vec<u64> = (0..32).collect();
         for sharing in [ParamSharing::PerSample, ParamSharing::Batch] {
-            let mix = CutNMix::new(4);
+            let mix = CutNMix::default();
             let plans = mix
-                .sample(sharing, &DrawKey::new(0), &ids, 0, [32, 31])
+                .sample(4, sharing, &DrawKey::new(0), &ids, 0, [32, 31])
                 .unwrap();
             for (j, plan) in plans.iter().enumerate() {
                 assert!(plan.check([32, 32, 31]).is_ok());
@@ -158,25 +163,27 @@ mod tests {
 
     #[test]
     fn impossible_fields_are_refused() {
-        let sample =
-            |mix: CutNMix| mix.sample(ParamSharing::Batch, &DrawKey::new(0), &[1, 2, 3], 0, [4, 4]);
-        assert!(sample(CutNMix::new(2)).is_ok());
+        let sample = |networks, mix: CutNMix| {
+            let (key, sharing) = (DrawKey::new(0), ParamSharing::Batch);
+            mix.sample(networks, sharing, &key, &[1, 2, 3], 0, [4, 4])
+        };
+        assert!(sample(2, CutNMix::default()).is_ok());
+        assert!(sample(0, CutNMix::default()).is_err());
         for mix in [
-            CutNMix::new(0),
             CutNMix {
                 alpha: 0.0,
-                ..CutNMix::new(2)
+                ..CutNMix::default()
             },
             CutNMix {
                 p: 2.0,
-                ..CutNMix::new(2)
+                ..CutNMix::default()
             },
             CutNMix {
                 pairing: Pairing::Halves,
-                ..CutNMix::new(2)
+                ..CutNMix::default()
             },
         ] {
-            assert!(sample(mix).is_err(), "{mix:?}");
+            assert!(sample(2, mix).is_err(), "{mix:?}");
         }
     }
 }

@@ -78,6 +78,10 @@ impl Mixer {
                 fmix.check()?;
                 Share::new(["fmix.alpha", "fmix.lambda"], fmix.alpha, fmix.lambda)
             }
+            Mix::CutNMix(cutnmix) => {
+                cutnmix.check()?;
+                cutnmix.share()
+            }
         }?;
         Ok(Self {
             mix,
@@ -102,6 +106,30 @@ impl Mixer {
         Ok(plan)
     }
 
+    /// Draws a plan for each of several networks: of a [`CutNMix`](super::CutNMix) with another box
+    /// for each, of any other mix the same for all.
+    ///
+    /// # Errors
+    /// Those of [`Mixer::sample`], and those of [`CutNMix::sample`](super::CutNMix::sample).
+    pub fn sample_each(
+        &self,
+        networks: usize,
+        key: &DrawKey,
+        ids: &[u64],
+        batch_index: u64,
+        size: [usize; 2],
+    ) -> Result<Vec<MixPlan>, AugmentError> {
+        match &self.mix {
+            Mix::CutNMix(mix) => mix.sample(networks, self.sharing, key, ids, batch_index, size),
+            _ => Ok(vec![self.sample(key, ids, batch_index, size)?; networks]),
+        }
+    }
+
+    /// Returns whether each of several networks has a mix of its own.
+    pub fn is_per_network(&self) -> bool {
+        matches!(self.mix, Mix::CutNMix(_))
+    }
+
     /// [`Mixer::sample`] into the memory of a plan that is no longer needed.
     ///
     /// # Errors
@@ -114,6 +142,11 @@ impl Mixer {
         size: [usize; 2],
         plan: &mut MixPlan,
     ) -> Result<(), AugmentError> {
+        if let Mix::CutNMix(mix) = &self.mix {
+            let plans = mix.sample(1, self.sharing, key, ids, batch_index, size)?;
+            *plan = plans.into_iter().next().unwrap_or_default();
+            return Ok(());
+        }
         elements([1, size[0], size[1]])?;
         let n = ids.len();
         let (p, pairing) = (self.mix.p(), self.mix.pairing());
@@ -202,7 +235,7 @@ impl<'a> Draws<'a> {
         if !fits {
             *blend = match mix {
                 Mix::Mixup(_) => Blend::Linear,
-                Mix::CutMix(_) => Blend::Paste(Vec::new()),
+                Mix::CutMix(_) | Mix::CutNMix(_) => Blend::Paste(Vec::new()),
                 Mix::FMix(_) => Blend::Mask(Masks::default()),
             };
         }

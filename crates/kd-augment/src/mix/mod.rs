@@ -32,6 +32,9 @@ pub enum Mix {
     /// A random shape of one image pasted into the other.
     #[serde(rename = "fmix")]
     FMix(FMix),
+    /// A box of one image pasted into the other, another one for each network.
+    #[serde(rename = "cutnmix")]
+    CutNMix(CutNMix),
 }
 
 impl Mix {
@@ -41,6 +44,7 @@ impl Mix {
             Self::Mixup(mixup) => mixup.pairing,
             Self::CutMix(cutmix) => cutmix.pairing,
             Self::FMix(fmix) => fmix.pairing,
+            Self::CutNMix(cutnmix) => cutnmix.pairing,
         }
     }
 
@@ -50,6 +54,7 @@ impl Mix {
             Self::Mixup(mixup) => mixup.p,
             Self::CutMix(cutmix) => cutmix.p,
             Self::FMix(fmix) => fmix.p,
+            Self::CutNMix(cutnmix) => cutnmix.p,
         }
     }
 }
@@ -69,6 +74,12 @@ impl From<CutMix> for Mix {
 impl From<FMix> for Mix {
     fn from(mix: FMix) -> Self {
         Self::FMix(mix)
+    }
+}
+
+impl From<CutNMix> for Mix {
+    fn from(mix: CutNMix) -> Self {
+        Self::CutNMix(mix)
     }
 }
 

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, activation};
 use kd_nn::{BatchNorm, BatchNormConfig};
 
 use super::{check_peers, distill, widened};
-use crate::divergence::{cross_entropy, project};
+use crate::divergence::{cross_entropy, project, soft_cross_entropy};
 use crate::error::{CoreError, check_count, check_temperature};
 
 /// Configuration of [`One`].
@@ -93,6 +93,31 @@ impl One {
         logits: &[Tensor<2>],
         labels: Tensor<1, Int>,
     ) -> OneTerms {
+        let own = |weighted: &Tensor<2>| cross_entropy(weighted.clone(), labels).mean();
+        self.terms(shared, logits, own)
+    }
+
+    /// The losses of one step on images whose labels are distributions, as those of mixed images.
+    ///
+    /// # Shapes
+    ///
+    /// As [`forward`](Self::forward); `target_probs`: `[batch, classes]`, rows sum to 1
+    pub fn forward_soft(
+        &self,
+        shared: Tensor<2>,
+        logits: &[Tensor<2>],
+        target_probs: Tensor<2>,
+    ) -> OneTerms {
+        let own = |weighted: &Tensor<2>| soft_cross_entropy(target_probs, weighted.clone()).mean();
+        self.terms(shared, logits, own)
+    }
+
+    fn terms(
+        &self,
+        shared: Tensor<2>,
+        logits: &[Tensor<2>],
+        own: impl FnOnce(&Tensor<2>) -> Tensor<1>,
+    ) -> OneTerms {
         check_peers("logits", logits);
         let logits = &widened(logits);
         let gates = self.gates(shared).unsqueeze_dim::<3>(1);
@@ -105,7 +130,7 @@ impl One {
         let all = Tensor::stack::<3>(logits.to_vec(), 2);
         let weighted: Tensor<2> = (all * gates).sum_dim(2).squeeze_dim(2);
         OneTerms {
-            ensemble: cross_entropy(weighted.clone(), labels).mean(),
+            ensemble: own(&weighted),
             branches: distill(&weighted, logits, self.temperature as f32),
             logits: weighted,
         }

@@ -4,7 +4,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{check_peers, distill};
-use crate::divergence::{constant_like, cross_entropy, project, track_like};
+use crate::divergence::{constant_like, cross_entropy, project, soft_cross_entropy, track_like};
 use crate::error::{CoreError, check_count, check_temperature};
 
 /// Configuration of a [`PeerTeacher`].
@@ -88,6 +88,31 @@ impl PeerTeacher {
         logits: &[Tensor<2>],
         labels: Tensor<1, Int>,
     ) -> PeerTeacherTerms {
+        let own = |teacher: &Tensor<2>| cross_entropy(teacher.clone(), labels).mean();
+        self.terms(features, logits, own)
+    }
+
+    /// The losses of one step on images whose labels are distributions, as those of mixed images.
+    ///
+    /// # Shapes
+    ///
+    /// As [`forward`](Self::forward); `target_probs`: `[batch, classes]`, rows sum to 1
+    pub fn forward_soft(
+        &self,
+        features: &[Tensor<2>],
+        logits: &[Tensor<2>],
+        target_probs: Tensor<2>,
+    ) -> PeerTeacherTerms {
+        let own = |teacher: &Tensor<2>| soft_cross_entropy(target_probs, teacher.clone()).mean();
+        self.terms(features, logits, own)
+    }
+
+    fn terms(
+        &self,
+        features: &[Tensor<2>],
+        logits: &[Tensor<2>],
+        own: impl FnOnce(&Tensor<2>) -> Tensor<1>,
+    ) -> PeerTeacherTerms {
         assert_eq!(features.len(), logits.len(), "features and logits");
         check_peers("logits", logits);
         let all = features
@@ -95,7 +120,7 @@ impl PeerTeacher {
             .map(|f| track_like(constant_like(f.clone(), &features[0]), &logits[0]));
         let teacher = project(&self.linear, Tensor::cat(all.collect(), 1));
         PeerTeacherTerms {
-            teacher: cross_entropy(teacher.clone(), labels).mean(),
+            teacher: own(&teacher),
             peers: distill(&teacher, logits, self.temperature as f32),
             logits: teacher,
         }

@@ -1,6 +1,6 @@
 use kd_nn::{Arrangement, Pool};
 
-use super::{Kind, Layer, Node, Op, Output, Plan, Shape, Value, arrange, schedule, takes};
+use super::{Kind, Layer, Node, Op, Output, Plan, Shape, Value, arrange, takes};
 
 /// A convolution with a square kernel; padded so that stride 1 keeps the size, unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +99,7 @@ impl Builder {
             taps: self.taps,
             outputs: self.outputs,
             shared: self.shared,
+            gives_before_relu: false,
             steps: Vec::new(),
         };
         if plan.counts().is_none() {
@@ -107,7 +108,7 @@ impl Builder {
         let mut seen = vec![false; plan.nodes.len()];
         plan.given_away().for_each(|value| seen[value] = true);
         arrange::merge(&mut plan.nodes, &seen);
-        plan.steps = schedule::steps(&plan, seen);
+        plan.schedule();
         Ok(plan)
     }
 

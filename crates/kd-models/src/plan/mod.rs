@@ -145,6 +145,8 @@ pub(crate) struct Plan {
     pub(crate) outputs: Vec<Output>,
     /// What branches have in common, pooled.
     pub(crate) shared: Option<Value>,
+    /// Whether the stages are also given as they are before their ReLU.
+    pub(crate) gives_before_relu: bool,
     /// The nodes in groups that are computed as one.
     pub(crate) steps: Vec<Step>,
 }
@@ -156,6 +158,20 @@ impl Plan {
             Shape::Map(shape) => shape,
             Shape::Row(_) => unreachable!("the first node is the images"),
         }
+    }
+
+    /// Groups the nodes for a pass that gives what the plan gives.
+    fn schedule(&mut self) {
+        let mut seen = vec![false; self.nodes.len()];
+        self.given_away().for_each(|value| seen[value] = true);
+        self.steps = schedule::steps(self, seen);
+    }
+
+    /// Lets a pass also give the stages as they are before their ReLU.
+    pub(crate) fn giving_before_relu(mut self) -> Self {
+        self.gives_before_relu = true;
+        self.schedule();
+        self
     }
 
     /// Parameters of all layers, and operations on one image; nothing if they are too many to be
@@ -175,6 +191,14 @@ impl Plan {
         let taps = self.taps.iter().map(|(_, tap)| *tap);
         let outputs = self.outputs.iter();
         let outputs = outputs.flat_map(|output| [output.embedding, output.logits]);
-        taps.chain(outputs).chain(self.shared)
+        let taps = taps.flat_map(|tap| [Some(tap), self.before_relu(tap)]);
+        taps.flatten().chain(outputs).chain(self.shared)
+    }
+
+    /// What the ReLU that ends a stage reads, if it is to be given and the stage ends in one.
+    pub(crate) fn before_relu(&self, stage: Value) -> Option<Value> {
+        let node = &self.nodes[stage];
+        let given = self.gives_before_relu && matches!(node.op, Op::Relu | Op::Relu6);
+        given.then_some(node.input)
     }
 }

@@ -14,11 +14,12 @@ use kd_data::ImageSet;
 use serde::{Deserialize, Serialize};
 
 pub use term::TermRecipe;
+pub(crate) use term::boundary;
 
 use crate::TrainError;
+use crate::step::Needs;
 use crate::term::{Depth, Terms};
 use crate::view::{self, ORIGINAL, View, Views};
-use crate::viewer::Needs;
 
 /// Everything that decides the outcome of a run, but the networks and the data.
 ///
@@ -56,6 +57,13 @@ pub struct Recipe {
     pub epochs: usize,
     /// Images in a step.
     pub batch_size: usize,
+    /// Networks that are trained together: the student and those that
+    /// [`Distiller::with_peer`](crate::Distiller::with_peer) adds.
+    pub peers: usize,
+    /// Heads of the student. 1: as many as it has.
+    pub branches: usize,
+    /// What several teachers say together.
+    pub teachers: Teachers,
     /// Images in a forward pass of an evaluation. Changes memory and speed alone.
     pub evaluation_batch_size: usize,
     /// Stochastic gradient descent.
@@ -68,6 +76,18 @@ pub struct Recipe {
     pub terms: BTreeMap<String, TermRecipe>,
     /// What is written while the run goes on.
     pub log: LogRecipe,
+}
+
+/// What several teachers say together. One teacher alone speaks for itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Teachers {
+    /// The mean of their logits.
+    #[default]
+    MeanLogits,
+    /// The logarithm of the mean of their probabilities.
+    MeanProbabilities,
 }
 
 /// Stochastic gradient descent as PyTorch defines it, without dampening:
@@ -119,6 +139,9 @@ impl Default for Recipe {
             seed: 0,
             epochs: 240,
             batch_size: 64,
+            peers: 1,
+            branches: 1,
+            teachers: Teachers::default(),
             evaluation_batch_size: 256,
             optimizer: OptimizerRecipe::default(),
             schedule: ScheduleRecipe::default(),
@@ -288,6 +311,8 @@ impl Recipe {
         )?;
         count("epochs", self.epochs)?;
         count("batch_size", self.batch_size)?;
+        count("peers", self.peers)?;
+        count("branches", self.branches)?;
         count("evaluation_batch_size", self.evaluation_batch_size)?;
         let OptimizerRecipe {
             learning_rate,
@@ -335,6 +360,17 @@ impl Recipe {
         self.terms
             .iter()
             .try_for_each(|(name, term)| term.check(name, &self.views, terms))?;
+        for (name, needs) in self.needs(terms)? {
+            let own = self.peers > 1 && view::is_per_network(&self.views, &name)?;
+            if own && needs.teacher > Depth::Nothing {
+                return Err(TrainError::Recipe {
+                    place: format!("views.{name}"),
+                    reason: "each network has images of its own there, and a term reads the \
+                             teacher, which sees those of all networks"
+                        .into(),
+                });
+            }
+        }
         match self.terms.values().any(|term| term.weight > 0.0) {
             true => Ok(()),
             false => Err(TrainError::Recipe {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::TrainError;
 use crate::term::{LabelKind, Reads, Terms};
-use crate::view::{self, ORIGINAL, Views};
+use crate::view::{self, ORIGINAL, ViewLabels, Views};
 
 /// A term of a recipe: a loss, the views that it stands on, and its weight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,10 @@ pub struct TermRecipe {
     /// How the weight grows with the epochs. Default: it is constant.
     #[serde(default, skip_serializing_if = "is_constant")]
     pub ramp: Ramp,
+    /// The shares of the run, in [0, 1], between which the term acts: from epoch `ceil(first · epochs)`
+    /// to the one before epoch `ceil(last · epochs)`. Default: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<[f64; 2]>,
     /// The keys of the loss.
     #[serde(flatten)]
     pub settings: toml::Table,
@@ -73,6 +77,7 @@ pub(super) fn hinton() -> BTreeMap<String, TermRecipe> {
             on: original(),
             weight,
             ramp: Ramp::Constant,
+            window: None,
             settings,
         };
         (loss.to_string(), term)
@@ -84,6 +89,17 @@ pub(super) fn hinton() -> BTreeMap<String, TermRecipe> {
 }
 
 impl TermRecipe {
+    /// Returns the weight in an epoch of a run: 0 outside of the window.
+    pub fn weight_at(&self, epoch: usize, epochs: usize) -> f64 {
+        let acts = self.window.is_none_or(|[first, last]| {
+            (boundary(first, epochs)..boundary(last, epochs)).contains(&epoch)
+        });
+        match acts {
+            true => self.weight * self.ramp.at(epoch as f64),
+            false => 0.0,
+        }
+    }
+
     /// Writes out what was left out.
     pub(super) fn complete(&mut self, name: &str, terms: &Terms) -> Result<(), TrainError> {
         if self.loss.is_empty() {
@@ -105,6 +121,12 @@ impl TermRecipe {
             let reason = format!("is {}, expected 0 or a positive number", self.weight);
             return Err(refused(name, ".weight", reason));
         }
+        if let Some([first, last]) = self.window
+            && !(0.0 <= first && first < last && last <= 1.0)
+        {
+            let reason = format!("is [{first}, {last}], expected two ascending shares in [0, 1]");
+            return Err(refused(name, ".window", reason));
+        }
         if let Err(error) = self.ramp.check() {
             return Err(refused(name, ".ramp", error.to_string()));
         }
@@ -123,9 +145,17 @@ impl TermRecipe {
             }
             let line = view::line(views, on)?;
             let mixed = line.iter().any(|name| views[*name].mix.is_some());
-            if mixed && reads.labels == LabelKind::Hard {
+            let human = line
+                .iter()
+                .any(|name| views[*name].labels == ViewLabels::Human);
+            if (mixed || human) && reads.labels == LabelKind::Hard {
+                let what = if mixed {
+                    "images are mixed"
+                } else {
+                    "labels are those of several people"
+                };
                 let reason = format!(
-                    "is `{on}`, whose images are mixed; `{}` needs one label an image",
+                    "is `{on}`, whose {what}; `{}` needs one label an image",
                     self.loss
                 );
                 return Err(refused(name, ".on", reason));
@@ -133,6 +163,11 @@ impl TermRecipe {
         }
         Ok(())
     }
+}
+
+/// The epoch that begins after this share of a run.
+pub(crate) fn boundary(share: f64, epochs: usize) -> usize {
+    (share * epochs as f64).ceil() as usize
 }
 
 fn refused(name: &str, key: &str, reason: String) -> TrainError {

@@ -36,7 +36,7 @@
 //!         let loss = |student: &kd_models::Features| {
 //!             (softmax(student.logits.clone()) - target.clone()).powi_scalar(2).mean()
 //!         };
-//!         Ok((Losses::of_networks(seen.networks().iter().map(loss)), ()))
+//!         Ok((Losses::of_peers(seen.peers().iter().map(loss)), ()))
 //!     }
 //! }
 //!
@@ -61,7 +61,10 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use part::Part;
 pub use registry::Terms;
-pub use standard::{Cc, Ce, Crd, CrdParts, FitNet, Nst, Pkt, Vid};
+pub use standard::{
+    Cc, Ce, Crd, CrdParts, FitNet, Fsp, Ft, FtParts, Mmd, Nst, Okddip, One, PeerTeacher, Pkt, PsKd,
+    Vid,
+};
 pub use step::{Seen, Step};
 
 use crate::TrainError;
@@ -83,6 +86,12 @@ pub trait Term:
     /// Returns what the term reads of each of its views. Their number is the number of views that
     /// the key `on` of a recipe must name.
     fn reads(&self) -> Vec<Reads>;
+
+    /// Returns what the term reads in an epoch of a run. By default what it reads in all of them.
+    fn reads_at(&self, epoch: usize, epochs: usize) -> Vec<Reads> {
+        let _ = (epoch, epochs);
+        self.reads()
+    }
 
     /// Checks every value against the setting, and makes the parts.
     ///
@@ -122,10 +131,13 @@ pub struct Reads {
 }
 
 /// How the networks in training pass over a view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ask {
     /// Not at all.
+    #[default]
     Never,
+    /// In training mode, without a gradient: a target that the networks give themselves.
+    Detached,
     /// In training mode, with a graph.
     WithGraph,
 }
@@ -152,6 +164,9 @@ pub enum Depth {
     Logits,
     /// Its logits, the maps of its stages and its embedding.
     Features,
+    /// The same, and the maps of its stages before their ReLU. The networks in training must give
+    /// them too.
+    BeforeRelu,
 }
 
 /// The shapes of what a network makes of an image, without the batch.
@@ -161,6 +176,8 @@ pub struct Shapes {
     pub stages: Vec<[usize; 3]>,
     /// Width of the embedding.
     pub embedding: Option<usize>,
+    /// Channels, height and width of each stage before its ReLU.
+    pub before_relu: Vec<[usize; 3]>,
 }
 
 impl Shapes {
@@ -173,6 +190,7 @@ impl Shapes {
         Self {
             stages: features.stages.iter().map(stage).collect(),
             embedding: features.embedding.as_ref().map(|x| x.dims()[1]),
+            before_relu: features.before_relu.iter().map(stage).collect(),
         }
     }
 }
@@ -189,8 +207,10 @@ pub struct Setting<'a> {
     pub seed: u64,
     /// Where the networks are, without autodiff.
     pub device: Device,
-    /// Of each network that is trained.
-    pub networks: Vec<Shapes>,
+    /// Of each peer: each head of each network that is trained.
+    pub peers: Vec<Shapes>,
+    /// Of each network that is trained, the width of what its heads share, if it has branches.
+    pub shared: Vec<Option<usize>>,
     /// Of the teacher, if there is one.
     pub teacher: Option<Shapes>,
 }
@@ -203,18 +223,25 @@ impl<'a> Setting<'a> {
             labels,
             seed: 0,
             device: device.clone().inner(),
-            networks: Vec::new(),
+            peers: Vec::new(),
+            shared: Vec::new(),
             teacher: None,
         }
     }
 
-    /// Says what the networks that are trained make of an image.
-    pub fn with_networks(mut self, shapes: Vec<Shapes>) -> Self {
-        self.networks = shapes;
+    /// Adds what each head of the networks that are trained makes of an image.
+    pub fn with_peers(mut self, shapes: Vec<Shapes>) -> Self {
+        self.peers = shapes;
         self
     }
 
-    /// Says what the teacher makes of an image.
+    /// Adds, for each network that is trained, the width of what its heads share.
+    pub fn with_shared(mut self, widths: Vec<Option<usize>>) -> Self {
+        self.shared = widths;
+        self
+    }
+
+    /// Adds what the teacher makes of an image.
     pub fn with_teacher(mut self, shapes: Shapes) -> Self {
         self.teacher = Some(shapes);
         self
@@ -241,19 +268,25 @@ pub enum Labels {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Losses {
-    /// One for each network: weighted by the recipe's weight and ramp.
-    pub networks: Vec<Tensor<1>>,
+    /// One for each peer: weighted by the recipe's weight and ramp.
+    pub peers: Vec<Tensor<1>>,
     /// Losses of the term's own layers, with a name each: of weight 1.
     pub own: Vec<(&'static str, Tensor<1>)>,
 }
 
 impl Losses {
-    /// Losses of the networks, without any of layers of its own.
-    pub fn of_networks(losses: impl IntoIterator<Item = Tensor<1>>) -> Self {
+    /// Losses of the peers, without any of the term's own layers.
+    pub fn of_peers(losses: impl IntoIterator<Item = Tensor<1>>) -> Self {
         Self {
-            networks: losses.into_iter().collect(),
+            peers: losses.into_iter().collect(),
             own: Vec::new(),
         }
+    }
+
+    /// Adds a loss of the term's own layers: of weight 1.
+    pub fn with_own(mut self, name: &'static str, loss: Tensor<1>) -> Self {
+        self.own.push((name, loss));
+        self
     }
 }
 

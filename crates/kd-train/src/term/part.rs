@@ -16,7 +16,7 @@ pub(crate) type Update = Box<dyn Any>;
 
 /// A term of any type, with its parts: what a run keeps.
 pub(crate) trait Part: Send {
-    fn reads(&self) -> Vec<Reads>;
+    fn reads_at(&self, epoch: usize, epochs: usize) -> Vec<Reads>;
     fn losses(&self, step: &Step<'_>) -> Result<(Losses, Update), TrainError>;
     /// Takes the parts' share of the gradients, and steps.
     fn step(&mut self, optimizer: &mut ModuleOptimizer, rate: f64, gradients: &mut Gradients);
@@ -26,6 +26,11 @@ pub(crate) trait Part: Send {
     fn record(&self) -> Result<Bytes, String>;
     fn load(&mut self, record: Bytes) -> Result<(), String>;
     fn not_finite(&self) -> Option<String>;
+    /// The parts in their own type.
+    fn parts(&self) -> &dyn Any;
+    fn parts_mut(&mut self) -> &mut dyn Any;
+    /// The same, without autodiff.
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
 }
 
 /// A term and its parts.
@@ -59,8 +64,8 @@ impl<T: Term> Made<T> {
 }
 
 impl<T: Term> Part for Made<T> {
-    fn reads(&self) -> Vec<Reads> {
-        self.term.reads()
+    fn reads_at(&self, epoch: usize, epochs: usize) -> Vec<Reads> {
+        self.term.reads_at(epoch, epochs)
     }
 
     fn losses(&self, step: &Step<'_>) -> Result<(Losses, Update), TrainError> {
@@ -105,5 +110,17 @@ impl<T: Term> Part for Made<T> {
 
     fn not_finite(&self) -> Option<String> {
         not_finite(&self.parts().valid())
+    }
+
+    fn parts(&self) -> &dyn Any {
+        self.parts()
+    }
+
+    fn parts_mut(&mut self) -> &mut dyn Any {
+        &mut self.parts
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        Box::new(self.parts().valid())
     }
 }

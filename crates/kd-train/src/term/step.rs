@@ -37,10 +37,12 @@ impl<'a> Step<'a> {
 /// A term finds here what it [reads](super::Term::reads), and may find more.
 #[derive(Debug, Default)]
 pub struct Seen {
-    pub(crate) images: Option<Tensor<4>>,
+    /// One for all networks, or one for each.
+    pub(crate) images: Vec<Tensor<4>>,
     pub(crate) labels: Option<Labels>,
     pub(crate) teacher: Option<Features>,
-    pub(crate) networks: Vec<Features>,
+    pub(crate) peers: Vec<Features>,
+    pub(crate) shared: Vec<Option<Tensor<2>>>,
     /// Where mixed images were picked: mean score of those picked over the mean score of the pool.
     pub(crate) score_ratio: Option<f32>,
 }
@@ -49,7 +51,7 @@ impl Seen {
     /// A view of these images, with nothing read of it yet.
     pub fn new(images: Tensor<4>) -> Self {
         Self {
-            images: Some(images),
+            images: vec![images],
             ..Self::default()
         }
     }
@@ -66,20 +68,51 @@ impl Seen {
         self
     }
 
-    /// Adds the passes of the networks in training, with their graphs.
-    pub fn with_networks(mut self, features: Vec<Features>) -> Self {
-        self.networks = features;
+    /// Adds what each head of the networks in training makes of the images, with their graphs.
+    pub fn with_peers(mut self, features: Vec<Features>) -> Self {
+        self.peers = features;
+        self
+    }
+
+    /// Adds what the heads of each network in training share: one entry for each network.
+    pub fn with_shared(mut self, shared: Vec<Option<Tensor<2>>>) -> Self {
+        self.shared = shared;
         self
     }
 
     /// Returns the images: `[batch, channels, height, width]`, pixels in `[0, 1]`, without autodiff.
+    /// Where each network is shown its own, those of the first.
     pub fn images(&self) -> Option<&Tensor<4>> {
-        self.images.as_ref()
+        self.images.first()
     }
 
-    /// Returns the passes of the networks in training, with their graphs. Empty unless it is read.
-    pub fn networks(&self) -> &[Features] {
-        &self.networks
+    /// Returns the images that a network is shown.
+    pub(crate) fn images_of(&self, network: usize) -> Option<&Tensor<4>> {
+        self.images.get(network).or(self.images.first())
+    }
+
+    /// Returns what each head of each network in training makes of the view, with the graphs.
+    /// Empty unless it is read.
+    pub fn peers(&self) -> &[Features] {
+        &self.peers
+    }
+
+    /// Returns the logits of each peer, with their graphs.
+    pub fn logits(&self) -> Vec<Tensor<2>> {
+        let logits = self.peers.iter().map(|peer| peer.logits.clone());
+        logits.collect()
+    }
+
+    /// Returns what the heads of a network in training share: `[batch, features]`.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Unread`] if the network has no branches.
+    pub fn shared(&self, network: usize) -> Result<&Tensor<2>, TrainError> {
+        let shared = self.shared.get(network).and_then(Option::as_ref);
+        shared.ok_or(TrainError::Unread {
+            what: "what branches share, and the network has no branches",
+        })
     }
 
     /// Returns what the teacher makes of the view, without autodiff.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use kd_data::{ImageSet, Shapes, Split};
-use kd_models::{Architecture, Classifier, InputSpec, ModelConfig, Statistics};
-use kd_train::{Distiller, Outcome, Recipe, TrainError};
+use kd_models::{Architecture, BranchedClassifier, Classifier, InputSpec, ModelConfig, Statistics};
+use kd_train::{Distiller, Outcome, Recipe, TrainError, fingerprint};
 
 pub fn spec(statistics: Statistics) -> InputSpec {
     let set = train_set();
@@ -51,22 +51,47 @@ pub fn distiller(recipe: Recipe) -> Distiller {
 
 /// The run that the tests interrupt and repeat.
 pub fn run(folder: &Path, resume: bool) -> Result<Outcome<Classifier>, TrainError> {
-    run_with("tlcutmix_pick", folder, resume)
+    distiller(recipe("tlcutmix_pick"))
+        .with_folder(folder)
+        .with_resume(resume)
+        .run(network(Architecture::ResNet8, 1), &train_set())
 }
 
-/// A run of another recipe. Sixty images have few negatives.
-pub fn run_with(
-    name: &str,
-    folder: &Path,
-    resume: bool,
-) -> Result<Outcome<Classifier>, TrainError> {
+/// A run of another recipe, with the networks that it is for: the fingerprint of each afterwards.
+pub fn run_with(name: &str, folder: &Path, resume: bool) -> Result<Vec<String>, TrainError> {
     let recipe = recipe(name);
+    // Sixty images have few negatives.
     let recipe = match recipe.terms.contains_key("crd") {
         true => recipe.with_overrides(["terms.crd.negatives=40"])?,
         false => recipe,
     };
-    distiller(recipe)
+    let (peers, branches) = (recipe.peers, recipe.branches);
+    let before_relu = recipe.terms.contains_key("ab");
+    let own = |network: Classifier| match before_relu {
+        true => network.with_before_relu(),
+        false => network,
+    };
+    let mut distiller = Distiller::new(recipe)?
+        .with_teacher(&own(teacher()))
+        .with_test_set(Shapes::render(0, Split::Test, 30))
         .with_folder(folder)
-        .with_resume(resume)
-        .run(network(Architecture::ResNet8, 1), &train_set())
+        .with_resume(resume);
+    for peer in 1..peers {
+        distiller = distiller.with_peer(&network(Architecture::ResNet8, 1 + peer as u64));
+    }
+    if branches > 1 {
+        let outcome = distiller.run(branched(branches), &train_set())?;
+        return Ok(vec![fingerprint(&outcome.student)]);
+    }
+    let student = own(network(Architecture::ResNet8, 1));
+    let outcome = distiller.run(student, &train_set())?;
+    let peers = (0..peers - 1).map(|peer| outcome.peer::<Classifier>(peer).unwrap());
+    let networks = [&outcome.student].into_iter().chain(peers);
+    Ok(networks.map(fingerprint).collect())
+}
+
+pub fn branched(branches: usize) -> BranchedClassifier {
+    let config = ModelConfig::new(spec(Statistics::CIFAR10)).with_seed(1);
+    let device = Device::flex();
+    BranchedClassifier::new(Architecture::ResNet8, &config, branches, &device).unwrap()
 }

@@ -36,6 +36,6 @@ impl Term for Ce {
                 Labels::Mixed(shares) => SoftCrossEntropyLoss.forward(logits, shares.clone()),
             }
         };
-        Ok((Losses::of_networks(seen.networks().iter().map(loss)), ()))
+        Ok((Losses::of_peers(seen.peers().iter().map(loss)), ()))
     }
 }

@@ -82,7 +82,7 @@ impl Term for Crd {
         let outputs = parts
             .losses
             .iter()
-            .zip(seen.networks())
+            .zip(seen.peers())
             .map(|(loss, student)| {
                 let [student, teacher] = embeddings(student, teacher)?;
                 let output = loss.forward(student, teacher, &indices, &negatives)?;
@@ -90,7 +90,7 @@ impl Term for Crd {
             });
         let outputs = outputs.collect::<Result<Vec<_>, TrainError>>()?;
         let (losses, updates): (Vec<_>, Vec<_>) = outputs.into_iter().unzip();
-        Ok((Losses::of_networks(losses), updates))
+        Ok((Losses::of_peers(losses), updates))
     }
 
     fn remember(&self, mut parts: CrdParts, updates: Vec<CrdUpdate>) -> CrdParts {

@@ -55,11 +55,11 @@ impl Term for FitNet {
     ) -> Result<(Losses, Self::Update), TrainError> {
         let seen = step.view(0);
         let teacher = seen.teacher()?;
-        let losses = parts.iter().zip(seen.networks()).map(|(loss, student)| {
+        let losses = parts.iter().zip(seen.peers()).map(|(loss, student)| {
             let pair = stages(student, teacher).into_iter().nth(self.stage - 1);
             sum(pair.map(|[student, teacher]| loss.forward(student, teacher)))
         });
         let losses = losses.collect::<Result<Vec<_>, TrainError>>()?;
-        Ok((Losses::of_networks(losses), ()))
+        Ok((Losses::of_peers(losses), ()))
     }
 }

@@ -7,7 +7,7 @@ use crate::TrainError;
 use crate::term::{Losses, Setting, Shapes, Step};
 
 /// What is after the stem, from the last backwards as much as both have.
-fn after_stem<T: Clone>(student: &[T], teacher: &[T]) -> Vec<[T; 2]> {
+pub(super) fn after_stem<T: Clone>(student: &[T], teacher: &[T]) -> Vec<[T; 2]> {
     let backwards = |stages: &[T]| stages.iter().skip(1).rev().cloned().collect::<Vec<_>>();
     let pairs = backwards(student).into_iter().zip(backwards(teacher));
     let mut pairs: Vec<_> = pairs.map(|(s, t)| [s, t]).collect();
@@ -27,11 +27,8 @@ pub(super) fn each(
 ) -> Result<(Losses, ()), TrainError> {
     let seen = step.view(0);
     let teacher = seen.teacher()?;
-    let losses = seen.networks().iter().map(|network| loss(network, teacher));
-    Ok((
-        Losses::of_networks(losses.collect::<Result<Vec<_>, _>>()?),
-        (),
-    ))
+    let losses = seen.peers().iter().map(|network| loss(network, teacher));
+    Ok((Losses::of_peers(losses.collect::<Result<Vec<_>, _>>()?), ()))
 }
 
 /// Sums over the stages.
@@ -40,11 +37,11 @@ pub(super) fn sum(terms: impl IntoIterator<Item = Tensor<1>>) -> Result<Tensor<1
     sum.ok_or(NO_STAGES)
 }
 
-const NO_STAGES: TrainError = TrainError::Unread {
+pub(super) const NO_STAGES: TrainError = TrainError::Unread {
     what: "the maps of stages, which a network that is trained or the teacher does not give",
 };
 
-const NO_EMBEDDING: TrainError = TrainError::Unread {
+pub(super) const NO_EMBEDDING: TrainError = TrainError::Unread {
     what: "an embedding, which a network that is trained or the teacher does not give",
 };
 
@@ -70,7 +67,7 @@ pub(super) fn widths(setting: &Setting<'_>) -> Result<Vec<[usize; 2]>, TrainErro
         let teacher = setting.teacher.as_ref()?;
         Some([student.embedding?, teacher.embedding?])
     };
-    let pairs = setting.networks.iter().map(of).collect::<Option<Vec<_>>>();
+    let pairs = setting.peers.iter().map(of).collect::<Option<Vec<_>>>();
     pairs.ok_or(NO_EMBEDDING)
 }
 
@@ -81,5 +78,5 @@ pub(super) fn shapes(setting: &Setting<'_>) -> Result<Vec<Vec<[[usize; 3]; 2]>>,
         pairs if pairs.is_empty() => Err(NO_STAGES),
         pairs => Ok(pairs),
     };
-    setting.networks.iter().map(of).collect()
+    setting.peers.iter().map(of).collect()
 }

@@ -56,11 +56,11 @@ impl Term for Vid {
     ) -> Result<(Losses, Self::Update), TrainError> {
         let seen = step.view(0);
         let teacher = seen.teacher()?;
-        let losses = parts.iter().zip(seen.networks()).map(|(losses, student)| {
+        let losses = parts.iter().zip(seen.peers()).map(|(losses, student)| {
             let pairs = stages(student, teacher).into_iter().zip(losses);
             sum(pairs.map(|([student, teacher], loss)| loss.forward(student, teacher)))
         });
         let losses = losses.collect::<Result<Vec<_>, TrainError>>()?;
-        Ok((Losses::of_networks(losses), ()))
+        Ok((Losses::of_peers(losses), ()))
     }
 }

@@ -1,0 +1,1 @@
+"""Twenty training steps of every method; `../trajectory_methods.py` runs them."""
