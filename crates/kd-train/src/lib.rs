@@ -14,6 +14,7 @@
 mod checkpoint;
 mod diagnosis;
 mod distiller;
+mod dry_run;
 mod error;
 mod evaluation;
 mod files;
@@ -43,6 +44,7 @@ pub use diagnosis::{
     diagnose_network,
 };
 pub use distiller::{Distiller, Outcome};
+pub use dry_run::{DryRun, Passes, Phase};
 pub use error::TrainError;
 pub use evaluation::{evaluate, logits};
 pub use files::write_atomically;

@@ -112,6 +112,14 @@ pub struct ForwardCounts {
 }
 
 impl ForwardCounts {
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            student_images: self.student_images - earlier.student_images,
+            student_scored_images: self.student_scored_images - earlier.student_scored_images,
+            teacher_images: self.teacher_images - earlier.teacher_images,
+        }
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.student_images += other.student_images;
         self.student_scored_images += other.student_scored_images;

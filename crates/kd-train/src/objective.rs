@@ -5,6 +5,7 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::{Gradients, Tensor};
 
 use crate::TrainError;
+use crate::dry_run::Reading;
 use crate::recipe::{Recipe, TermRecipe};
 use crate::step::{Needs, needs};
 use crate::term::{Part, Seen, Setting, Step, Terms};
@@ -61,6 +62,13 @@ impl Objective {
             (&term.recipe.on[..], reads)
         });
         needs(terms)
+    }
+
+    /// Returns who reads what in an epoch.
+    pub(crate) fn reading(&self, epoch: usize) -> Reading {
+        let terms = self.at(epoch);
+        let terms = terms.map(|(_, term, _)| (term.name.clone(), term.recipe.on.clone()));
+        (terms.collect(), self.needs(epoch))
     }
 
     /// The terms that have a weight in an epoch, with their places.

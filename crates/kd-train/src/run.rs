@@ -1,4 +1,5 @@
 use std::any::Any;
+use std::ops::Range;
 use std::time::Instant;
 
 use burn::optim::ModuleOptimizer;
@@ -7,6 +8,7 @@ use kd_data::{ImageSet, Loader};
 use kd_metrics::EvaluationReport;
 
 use crate::checkpoint::{Position, Records};
+use crate::dry_run::{DryRun, Reading, measured, phases};
 use crate::evaluation::{measure, measure_heads};
 use crate::log::{EpochRecord, EpochTiming, Line, TestRecord};
 use crate::network::Network;
@@ -171,6 +173,34 @@ impl<'a> Run<'a> {
         }
         task.finish();
         self.finish()
+    }
+
+    /// Takes a few steps of each phase, and says what they cost.
+    pub(crate) fn dry(mut self) -> Result<DryRun, TrainError> {
+        let epochs = self.recipe.epochs;
+        let phases = phases(epochs, |epoch| self.stepper.objective.reading(epoch));
+        let measure = |phase: (Range<usize>, Reading)| {
+            self.position = Position {
+                epoch: phase.0.start,
+                ..Position::default()
+            };
+            let mut batches = self.loader.epoch(phase.0.start as u64);
+            let rate = self.recipe.optimizer.learning_rate;
+            measured(phase, |_| {
+                let Some(batch) = batches.next() else {
+                    return Ok(None);
+                };
+                let before = self.position.counts;
+                self.step(&batch, rate)?;
+                Ok(Some(self.position.counts.since(&before)))
+            })
+        };
+        Ok(DryRun {
+            phases: phases.into_iter().map(measure).collect::<Result<_, _>>()?,
+            steps: self.loader.batches(),
+            epochs,
+            networks: self.networks.len(),
+        })
     }
 
     /// The rest of the current epoch.

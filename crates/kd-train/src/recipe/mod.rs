@@ -289,6 +289,17 @@ impl Recipe {
         Ok(pool || needs.values().any(|needs| needs.teacher > Depth::Nothing))
     }
 
+    /// Returns whether a term reads maps before their ReLU, which networks give only if they are
+    /// told to ([`Classifier::with_before_relu`](kd_models::Classifier::with_before_relu)).
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Recipe`] if `terms` lacks a loss of the recipe.
+    pub fn needs_before_relu(&self, terms: &Terms) -> Result<bool, TrainError> {
+        let needs = self.needs(terms)?;
+        Ok(needs.values().any(|needs| needs.teacher == Depth::BeforeRelu))
+    }
+
     /// Checks every value.
     ///
     /// # Errors

@@ -131,7 +131,8 @@ pub struct Reads {
 }
 
 /// How the networks in training pass over a view.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ask {
     /// Not at all.
     #[default]
@@ -143,7 +144,8 @@ pub enum Ask {
 }
 
 /// What is read of the labels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LabelKind {
     /// Nothing.
     #[default]
@@ -155,7 +157,8 @@ pub enum LabelKind {
 }
 
 /// What is read of the teacher.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Depth {
     /// Nothing.
     #[default]

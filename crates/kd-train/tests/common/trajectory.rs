@@ -87,7 +87,7 @@ impl Run {
             let student = Tensor::from_inner(images.clone());
             Seen::new(images)
                 .with_teacher(teacher)
-                .with_networks(vec![self.student.forward_features(student)])
+                .with_peers(vec![self.student.forward_features(student)])
         };
         let original = seen(images.clone()).with_labels(Labels::Hard(labels));
         let mut views = vec![("original", original)];
