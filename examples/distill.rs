@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use kd::models::weights;
+use kd::models::{BranchedClassifier, weights};
 use kd::prelude::*;
 use kd::train::{Terms, TrainError};
-use kd_examples::{CommonOptions, Sets, Statistics, interrupt, note, print, start};
+use kd_examples::{
+    CommonOptions, MultiplyAdds, Sets, Statistics, Student, costs, costs_json, interrupt, note,
+    print, start,
+};
 use serde_json::{Value, json};
 
 /// Distil a student from a teacher: curves, checkpoints, the student's weights and a report in one folder
@@ -22,10 +25,13 @@ Examples:
   distill --recipe ce --student resnet20 --epochs 6 --out runs/teacher                 (a teacher, on Shapes)
   distill --teacher-weights runs/teacher/student.safetensors --epochs 6                (its student)
   distill --data DIR --teacher resnet56 --teacher-weights resnet56.th --student resnet8 --limit 20000 --epochs 12
+  distill --recipe dml --student resnet8 --peer resnet20 --epochs 6                    (two networks, no teacher)
+  distill --recipe crd_tlcutmix_pick --teacher-weights FILE --dry-run                  (what it would cost)
   distill --resume --out runs/distill-resnet8-0 ...                                    (the same options: go on)
 
 Left behind in --out:
-  student.safetensors  weights with PyTorch's tensor names
+  student.safetensors  weights with PyTorch's tensor names; of a student with branches, its last head
+  peer1.safetensors, … those of each network that was trained with it
   report.html          curves, calibration, pictures of what the networks were shown
   metrics.jsonl        every loss term; equal for equal runs, interrupted or not
   recipe.toml, run.json, timing.jsonl, checkpoint/")]
@@ -62,6 +68,15 @@ struct Options {
     /// Passes over the training set; short for --set epochs=N
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
+
+    /// A network that is trained together with the student, for recipes with `peers`; may be repeated. By default each is
+    /// one of the student's architecture, with a seed of its own
+    #[arg(long = "peer", value_name = "NAME")]
+    peers: Vec<Architecture>,
+
+    /// Print what each step passes and costs, and what the run would take on this machine, and stop
+    #[arg(long)]
+    dry_run: bool,
 
     /// Print the names of the recipes, one a line, with what each does, and stop
     #[arg(long)]
@@ -100,34 +115,88 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     }
     let device = default_device()?;
     let sets = options.common.sets()?;
+    let before_relu = recipe.needs_before_relu(&Terms::standard())?;
     let teacher = teacher(options, &recipe, &sets, &device)?;
-    let student = student(options, &sets, &device)?;
-    let architecture = student.architecture();
+    let teacher = teacher.map(|teacher| match before_relu {
+        true => teacher.with_before_relu(),
+        false => teacher,
+    });
+    let peers = peers(options, &recipe, &sets, &device)?;
+    match recipe.branches {
+        1 => {
+            let student = student(options, &sets, &device)?;
+            let student = match before_relu {
+                true => student.with_before_relu(),
+                false => student,
+            };
+            train(options, recipe, &sets, teacher.as_ref(), student, &peers)
+        }
+        branches => {
+            let student = branched(options, branches, &sets, &device)?;
+            train(options, recipe, &sets, teacher.as_ref(), student, &peers)
+        }
+    }
+}
+
+fn train<S: Student>(
+    options: &Options,
+    recipe: Recipe,
+    sets: &Sets,
+    teacher: Option<&Classifier>,
+    student: S,
+    peers: &[Classifier],
+) -> anyhow::Result<Value> {
+    let summary = student.summary();
+    let architecture = summary.architecture;
     let name = format!("distill-{architecture}-{}", options.common.seed);
     let folder = options.common.folder(&name);
-
+    let networks: Vec<_> = [architecture]
+        .into_iter()
+        .chain(peers.iter().map(Classifier::architecture))
+        .map(|network| match recipe.branches {
+            1 => network.name().to_string(),
+            branches => format!("{network} with {branches} branches"),
+        })
+        .collect();
     note(format_args!(
         "{} -> {} on {} images of {}, {} epochs; test on {}",
-        teacher
-            .as_ref()
-            .map_or("labels", |t| t.architecture().name()),
-        architecture,
+        teacher.map_or("labels", |t| t.architecture().name()),
+        networks.join(" and "),
         sets.train.len(),
         sets.name,
         recipe.epochs,
         sets.test.len()
     ));
+    let multiply_adds = MultiplyAdds {
+        networks: [summary.flops]
+            .into_iter()
+            .chain(peers.iter().map(|peer| peer.summary().flops))
+            .map(|flops| flops / 2)
+            .collect(),
+        teacher: teacher.map_or(0, |teacher| teacher.summary().flops / 2),
+    };
     let mut distiller = Distiller::new(recipe)?
         .with_name(architecture.name())
         .with_test_set(sets.test.clone())
-        .with_folder(&folder)
         .with_resume(options.resume)
-        .with_workers(options.workers)
-        .with_interrupt(interrupt()?)
-        .with_progress(Progress::Auto);
-    if let Some(teacher) = &teacher {
+        .with_workers(options.workers);
+    if let Some(teacher) = teacher {
         distiller = distiller.with_teacher(teacher);
     }
+    for peer in peers {
+        distiller = distiller.with_peer(peer);
+    }
+    if options.dry_run {
+        let run = distiller.dry_run(student, &sets.train)?;
+        if !options.common.json {
+            print(costs(&run, &multiply_adds))?;
+        }
+        return costs_json(&run, &multiply_adds);
+    }
+    let distiller = distiller
+        .with_folder(&folder)
+        .with_interrupt(interrupt()?)
+        .with_progress(Progress::Auto);
     let outcome = distiller.run(student, &sets.train);
     if let Err(TrainError::Interrupted { .. }) = &outcome {
         let resume = if options.resume { "" } else { " --resume" };
@@ -136,19 +205,34 @@ fn run(options: &Options) -> anyhow::Result<Value> {
     let outcome = outcome?;
 
     let weights = folder.join("student.safetensors");
-    weights::save(&outcome.student, &weights)?;
+    weights::save(&outcome.student.deployed(), &weights)?;
+    let mut files = vec![weights.clone()];
+    for number in 0..peers.len() {
+        if let Some(peer) = outcome.peer::<Classifier>(number) {
+            let path = folder.join(format!("peer{}.safetensors", number + 1));
+            weights::save(peer, &path)?;
+            files.push(path);
+        }
+    }
     let test = outcome.evaluation.as_ref();
+    let each = &outcome.peer_evaluations;
     if let (Some(test), false) = (test, options.common.json) {
         print(test)?;
+        for (number, peer) in each.iter().enumerate() {
+            let [top1, nll, ece] = [100.0 * peer.top1, peer.nll, peer.ece];
+            print(format_args!(
+                "peer {number}: top-1 {top1:.2} %, NLL {nll:.3}, ECE {ece:.3}"
+            ))?;
+        }
     }
-    for file in outcome.report.iter().chain([&weights]) {
+    for file in outcome.report.iter().chain(&files) {
         note(file.display());
     }
     Ok(json!({
         "example": "distill",
         "data": sets.name,
         "train_samples": sets.train.len(),
-        "teacher": teacher.as_ref().map(Classifier::architecture),
+        "teacher": teacher.map(Classifier::architecture),
         "student": architecture,
         "epochs": outcome.history.len(),
         "seed": options.common.seed,
@@ -158,6 +242,10 @@ fn run(options: &Options) -> anyhow::Result<Value> {
         "nll": test.map(|t| t.nll),
         "ece": test.map(|t| t.ece),
         "kl_human": test.and_then(|t| t.kl_human),
+        "peers": each
+            .iter()
+            .map(|t| json!({ "top1": t.top1, "nll": t.nll, "ece": t.ece }))
+            .collect::<Vec<_>>(),
         "seconds": outcome.seconds,
         "weights": weights.display().to_string(),
         "report": outcome.report.map(|path| path.display().to_string()),
@@ -239,4 +327,51 @@ fn student(options: &Options, sets: &Sets, device: &Device) -> anyhow::Result<Cl
             student.init(&config, device)?
         }
     })
+}
+
+/// A student whose last stage and head stand several times on one trunk.
+fn branched(
+    options: &Options,
+    branches: usize,
+    sets: &Sets,
+    device: &Device,
+) -> anyhow::Result<BranchedClassifier> {
+    if options.weights.is_some() {
+        anyhow::bail!(
+            "--weights: a student with branches starts from fresh weights; `{}` has {branches}",
+            options.recipe
+        );
+    }
+    let config = ModelConfig::new(sets.input_spec()?).with_seed(options.common.seed);
+    let student = options.student.unwrap_or(Architecture::ResNet8);
+    Ok(BranchedClassifier::new(student, &config, branches, device)?)
+}
+
+/// The networks that are trained together with the student.
+fn peers(
+    options: &Options,
+    recipe: &Recipe,
+    sets: &Sets,
+    device: &Device,
+) -> anyhow::Result<Vec<Classifier>> {
+    let count = recipe.peers - 1;
+    if options.peers.len() > count {
+        anyhow::bail!(
+            "--peer: {} given, and `{}` trains {} networks together, the student among them; \
+             --set peers=N changes that",
+            options.peers.len(),
+            options.recipe,
+            recipe.peers
+        );
+    }
+    let student = options.student.unwrap_or(Architecture::ResNet8);
+    let named = options.peers.iter().copied();
+    let architectures = named.chain(std::iter::repeat(student)).take(count);
+    let peer = |(number, architecture): (u64, Architecture)| {
+        // Far from the seeds that are typed.
+        let seed = options.common.seed.wrapping_add(number << 32);
+        let config = ModelConfig::new(sets.input_spec()?).with_seed(seed);
+        Ok(architecture.init(&config, device)?)
+    };
+    (1..).zip(architectures).map(peer).collect()
 }

@@ -297,7 +297,9 @@ impl Recipe {
     /// [`TrainError::Recipe`] if `terms` lacks a loss of the recipe.
     pub fn needs_before_relu(&self, terms: &Terms) -> Result<bool, TrainError> {
         let needs = self.needs(terms)?;
-        Ok(needs.values().any(|needs| needs.teacher == Depth::BeforeRelu))
+        Ok(needs
+            .values()
+            .any(|needs| needs.teacher == Depth::BeforeRelu))
     }
 
     /// Checks every value.
