@@ -4,7 +4,7 @@
 
 DISTILL is the built example. Each run is of ResNet-8 on the first 10,000 images of CIFAR-10 for
 three epochs, with the recipe as it is named; what counts epochs is scaled to three of them. Offline
-methods learn from the teacher, `tf_kd_self` from the student of `ce`. A run that is complete is not
+methods learn from the teacher, a ResNet-20, `tf_kd_self` from the student of `ce`. A run that is complete is not
 repeated, and one that was stopped goes on.
 """
 
@@ -27,10 +27,12 @@ RAMPS = {
 def run(options, recipe):
     """Runs one recipe to its end. Returns what it printed as JSON."""
     folder = options.out / recipe
-    teacher = options.out / "ce/student.safetensors" if recipe == "tf_kd_self" else options.teacher
+    own = recipe == "tf_kd_self"
+    teacher = options.out / "ce/student.safetensors" if own else options.teacher
     command = [options.distill, "--recipe", recipe, "--data", options.data, "--student", "resnet8"]
     command += ["--limit", "10000", "--epochs", str(EPOCHS), "--set", "log.evaluate_epochs=0"]
-    command += ["--teacher-weights", teacher, "--out", folder, "--resume", "--json"]
+    command += ["--teacher", "resnet8" if own else "resnet20", "--teacher-weights", teacher]
+    command += ["--out", folder, "--resume", "--json"]
     if recipe in RAMPS:
         command += ["--set", RAMPS[recipe]]
     result = subprocess.run(

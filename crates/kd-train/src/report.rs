@@ -116,6 +116,15 @@ fn outcome(facts: &Facts) -> Section {
         }
         section = section.numbers(numbers);
     }
+    if !peers(facts.history).is_empty() {
+        let table = Table::new(["peer", "top-1, %", "top-5, %", "NLL, nats", "ECE"]);
+        let rows = peers(facts.history).iter().enumerate();
+        section = section.table(rows.fold(table, |table, (number, test)| {
+            let [top1, top5] = [test.top1, test.top5].map(|share| format!("{:.2}", 100.0 * share));
+            let [nll, ece] = [test.nll, test.ece].map(|value| format!("{value:.4}"));
+            table.row([number.to_string(), top1, top5, nll, ece])
+        }));
+    }
     let sum = |of: fn(&EpochTiming) -> u64| facts.timings.iter().map(of).sum::<u64>();
     let seconds: f64 = facts.timings.iter().map(|t| t.seconds).sum();
     let mut rows = vec![
@@ -144,6 +153,12 @@ fn outcome(facts: &Facts) -> Section {
             table.row([name, value])
         });
     section.table(table)
+}
+
+/// Every peer when they were last measured.
+fn peers(history: &[EpochRecord]) -> &[TestRecord] {
+    let measured = history.iter().rev().find(|record| !record.peers.is_empty());
+    measured.map_or(&[], |record| &record.peers)
 }
 
 fn curves(facts: &Facts) -> Result<Section, TrainError> {
@@ -181,12 +196,20 @@ fn curves(facts: &Facts) -> Result<Section, TrainError> {
         );
     }
     if facts.history.iter().any(|record| record.test.is_some()) {
-        let accuracy = LineChart::new("Test accuracy", "epoch", "%").series(
+        let mut accuracy = LineChart::new("Test accuracy", "epoch", "%").series(
             "top-1",
             points(&|record| record.test.map(|test| 100.0 * test.top1)),
         );
-        let likelihood = LineChart::new("Test likelihood", "epoch", "nats")
+        let mut likelihood = LineChart::new("Test likelihood", "epoch", "nats")
             .series("NLL", points(&|record| record.test.map(|test| test.nll)));
+        for peer in 0..peers(facts.history).len() {
+            let name = format!("peer {peer}");
+            let of = |record: &EpochRecord| record.peers.get(peer).copied();
+            let top1 = points(&|record| of(record).map(|test| 100.0 * test.top1));
+            let nll = points(&|record| of(record).map(|test| test.nll));
+            accuracy = accuracy.series(name.clone(), top1);
+            likelihood = likelihood.series(name, nll);
+        }
         section = section
             .svg(
                 accuracy.render()?,

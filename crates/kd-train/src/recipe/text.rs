@@ -158,7 +158,7 @@ mod tests {
             "{error}"
         );
         let error = Recipe::named("?").unwrap_err().to_string();
-        assert!(error.contains("known: ce, kd"), "{error}");
+        assert!(error.contains("known: ce, ce_cutout"), "{error}");
     }
 
     #[test]
@@ -185,7 +185,7 @@ mod tests {
             ),
             (
                 "[terms]\nk = {}",
-                "terms.k: unknown loss `k`; known: at, cc, ce",
+                "terms.k: unknown loss `k`; known: ab, at, cc",
             ),
             (
                 "[terms]\nkl = { tau = 4.0 }",

@@ -1,7 +1,7 @@
 use kd_core::{CcKernel, CcLoss, CcLossConfig};
 use serde::{Deserialize, Serialize};
 
-use super::pairs::{embeddings, seed, widths};
+use super::pairs::{embeddings, seed};
 use crate::TrainError;
 use crate::term::{Losses, Reads, Setting, Step, Term};
 
@@ -40,7 +40,7 @@ impl Term for Cc {
                 .with_seed(seed(setting, number));
             Ok(config.init(&setting.device)?)
         };
-        widths(setting)?.into_iter().enumerate().map(make).collect()
+        setting.embeddings()?.into_iter().enumerate().map(make).collect()
     }
 
     fn losses(

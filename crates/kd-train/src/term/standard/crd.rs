@@ -2,7 +2,7 @@ use burn::module::Module;
 use kd_core::{CrdContrast, CrdLoss, CrdLossConfig, CrdUpdate, NegativeSampler};
 use serde::{Deserialize, Serialize};
 
-use super::pairs::{embeddings, seed, widths};
+use super::pairs::{embeddings, seed};
 use crate::TrainError;
 use crate::term::{Losses, Reads, Setting, Step, Term};
 
@@ -60,7 +60,7 @@ impl Term for Crd {
                 .with_seed(seed(setting, number));
             Ok(config.init(&setting.device)?)
         };
-        let losses = widths(setting)?.into_iter().enumerate().map(make);
+        let losses = setting.embeddings()?.into_iter().enumerate().map(make);
         let labels: Vec<usize> = setting.labels.iter().map(|label| (*label).into()).collect();
         Ok(CrdParts {
             losses: losses.collect::<Result<_, TrainError>>()?,

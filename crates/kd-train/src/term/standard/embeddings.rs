@@ -3,7 +3,7 @@
 use kd_core::{PktLoss, RkdLossConfig};
 use serde::{Deserialize, Serialize};
 
-use super::pairs::{each, embeddings, widths};
+use super::pairs::{each, embeddings};
 use crate::TrainError;
 use crate::term::{Losses, NoParts, Reads, Setting, Step, Term};
 
@@ -25,7 +25,7 @@ impl Term for Pkt {
     }
 
     fn init(&self, setting: &Setting<'_>) -> Result<NoParts, TrainError> {
-        widths(setting)?;
+        setting.embeddings()?;
         Ok(NoParts::default())
     }
 
@@ -51,7 +51,7 @@ impl Term for RkdLossConfig {
     }
 
     fn init(&self, setting: &Setting<'_>) -> Result<NoParts, TrainError> {
-        widths(setting)?;
+        setting.embeddings()?;
         self.init()?;
         Ok(NoParts::default())
     }

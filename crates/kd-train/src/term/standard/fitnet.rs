@@ -1,7 +1,7 @@
 use kd_core::{FitNetLoss, FitNetLossConfig};
 use serde::{Deserialize, Serialize};
 
-use super::pairs::{seed, shapes, stages, sum};
+use super::pairs::{seed, stages, sum};
 use crate::TrainError;
 use crate::term::{Losses, Reads, Setting, Step, Term};
 
@@ -45,7 +45,7 @@ impl Term for FitNet {
                 .with_seed(seed(setting, number));
             Ok(config.init(&setting.device)?)
         };
-        shapes(setting)?.into_iter().enumerate().map(of).collect()
+        setting.stages()?.into_iter().enumerate().map(of).collect()
     }
 
     fn losses(

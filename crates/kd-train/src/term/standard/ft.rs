@@ -5,7 +5,7 @@ use kd_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::pairs::{NO_STAGES, seed, shapes};
+use super::pairs::{NO_STAGES, seed};
 use crate::TrainError;
 use crate::recipe::boundary;
 use crate::term::{Ask, Losses, Reads, Setting, Step, Term};
@@ -70,7 +70,7 @@ impl Term for Ft {
                 reason: format!("is {}, expected a share in [0, 1)", self.pretrain),
             });
         }
-        let pairs = shapes(setting)?;
+        let pairs = setting.stages()?;
         let last = pairs.iter().filter_map(|pairs| pairs.last());
         let translators = last.enumerate().map(|(number, [student, teacher])| {
             let config = TranslatorConfig::new(student[0], teacher[0])

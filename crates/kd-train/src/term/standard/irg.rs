@@ -1,7 +1,7 @@
 use kd_core::{Graph, IrgLossConfig};
 use kd_models::Features;
 
-use super::pairs::{NO_EMBEDDING, NO_STAGES, each, shapes, widths};
+use super::pairs::{NO_EMBEDDING, NO_STAGES, each};
 use crate::TrainError;
 use crate::term::{Losses, NoParts, Reads, Setting, Shapes, Step, Term};
 
@@ -20,8 +20,8 @@ impl Term for IrgLossConfig {
     }
 
     fn init(&self, setting: &Setting<'_>) -> Result<NoParts, TrainError> {
-        shapes(setting)?;
-        widths(setting)?;
+        setting.stages()?;
+        setting.embeddings()?;
         for network in setting.peers.iter().chain(&setting.teacher) {
             check(network)?;
         }

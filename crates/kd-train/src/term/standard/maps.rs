@@ -4,7 +4,7 @@
 use kd_core::{AtLossConfig, NstLoss, SpLossConfig};
 use serde::{Deserialize, Serialize};
 
-use super::pairs::{each, shapes, stages, sum};
+use super::pairs::{each, stages, sum};
 use crate::TrainError;
 use crate::term::{Losses, NoParts, Reads, Setting, Step, Term};
 
@@ -26,7 +26,7 @@ impl Term for AtLossConfig {
     }
 
     fn init(&self, setting: &Setting<'_>) -> Result<NoParts, TrainError> {
-        shapes(setting)?;
+        setting.stages()?;
         self.init()?;
         Ok(NoParts::default())
     }
@@ -55,7 +55,7 @@ impl Term for Nst {
     }
 
     fn init(&self, setting: &Setting<'_>) -> Result<NoParts, TrainError> {
-        shapes(setting)?;
+        setting.stages()?;
         Ok(NoParts::default())
     }
 
@@ -82,7 +82,7 @@ impl Term for SpLossConfig {
     }
 
     fn init(&self, setting: &Setting<'_>) -> Result<NoParts, TrainError> {
-        shapes(setting)?;
+        setting.stages()?;
         Ok(NoParts::default())
     }
 

@@ -61,22 +61,33 @@ pub(super) fn embeddings(
     }
 }
 
-/// Student and teacher widths of the embeddings, for each network.
-pub(super) fn widths(setting: &Setting<'_>) -> Result<Vec<[usize; 2]>, TrainError> {
-    let of = |student: &Shapes| {
-        let teacher = setting.teacher.as_ref()?;
-        Some([student.embedding?, teacher.embedding?])
-    };
-    let pairs = setting.peers.iter().map(of).collect::<Option<Vec<_>>>();
-    pairs.ok_or(NO_EMBEDDING)
-}
+impl Setting<'_> {
+    /// Returns the widths of the embeddings of each peer and the teacher.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Unread`] if one of them gives no embedding.
+    pub fn embeddings(&self) -> Result<Vec<[usize; 2]>, TrainError> {
+        let of = |student: &Shapes| {
+            let teacher = self.teacher.as_ref()?;
+            Some([student.embedding?, teacher.embedding?])
+        };
+        let pairs = self.peers.iter().map(of).collect::<Option<Vec<_>>>();
+        pairs.ok_or(NO_EMBEDDING)
+    }
 
-/// Student and teacher shapes of the stages after the stem, for each network.
-pub(super) fn shapes(setting: &Setting<'_>) -> Result<Vec<Vec<[[usize; 3]; 2]>>, TrainError> {
-    let teacher = setting.teacher.as_ref().ok_or(NO_STAGES)?;
-    let of = |student: &Shapes| match after_stem(&student.stages, &teacher.stages) {
-        pairs if pairs.is_empty() => Err(NO_STAGES),
-        pairs => Ok(pairs),
-    };
-    setting.peers.iter().map(of).collect()
+    /// Returns the shapes of the stages after the stem of each peer and the teacher, paired from the
+    /// last backwards as many as both have.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Unread`] if a peer and the teacher have no such stage in common.
+    pub fn stages(&self) -> Result<Vec<Vec<[[usize; 3]; 2]>>, TrainError> {
+        let teacher = self.teacher.as_ref().ok_or(NO_STAGES)?;
+        let of = |student: &Shapes| match after_stem(&student.stages, &teacher.stages) {
+            pairs if pairs.is_empty() => Err(NO_STAGES),
+            pairs => Ok(pairs),
+        };
+        self.peers.iter().map(of).collect()
+    }
 }

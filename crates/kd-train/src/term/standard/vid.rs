@@ -1,7 +1,7 @@
 use kd_core::{VidLoss, VidLossConfig};
 use serde::{Deserialize, Serialize};
 
-use super::pairs::{seed, shapes, stages, sum};
+use super::pairs::{seed, stages, sum};
 use crate::TrainError;
 use crate::term::{Losses, Reads, Setting, Step, Term};
 
@@ -46,7 +46,7 @@ impl Term for Vid {
                 });
             losses.collect()
         };
-        shapes(setting)?.into_iter().enumerate().map(of).collect()
+        setting.stages()?.into_iter().enumerate().map(of).collect()
     }
 
     fn losses(
