@@ -20,6 +20,7 @@ mod evaluation;
 mod files;
 mod interrupt;
 mod log;
+mod mixing;
 mod modules;
 mod network;
 mod objective;

@@ -5,8 +5,10 @@ use kd_augment::{Affine, Augmentation, Augmenter, DrawKey, Images, Plan, cpu};
 use kd_data::Batch;
 
 use crate::TrainError;
+use crate::mixing::Share;
 
-/// Images after an augmentation, as pixels in `[0, 1]` on the device. `pixels` are those of the batch, or stand for them.
+/// Images after an augmentation, as pixels in `[0, 1]` on the device. `pixels` are those of the
+/// batch, or stand for them.
 pub(crate) fn augmented(
     augmenter: &Augmenter,
     key: &DrawKey,
@@ -65,31 +67,21 @@ pub(crate) fn rows(values: &[f32], classes: usize, device: &Device) -> Tensor<2>
     Tensor::from_data(data, (device, DType::F32))
 }
 
-/// Labels of mixed images, each the positions in the batch of the image itself and of the other, and the share of the first: that share
-/// of its own class and the rest of the other's, row by row.
-pub(crate) fn mixed_labels(
-    mixed: &[(usize, usize, f32)],
-    labels: &[u16],
-    classes: usize,
-) -> Vec<f32> {
-    let mut rows = vec![0.0; mixed.len() * classes];
-    for (row, &(own, partner, lambda)) in rows.chunks_mut(classes).zip(mixed) {
-        row[usize::from(labels[own])] += lambda;
-        row[usize::from(labels[partner])] += 1.0 - lambda;
+/// One row for each label, with 1 at the label.
+pub(crate) fn one_hot(labels: &[u16], classes: usize) -> Vec<f32> {
+    let mut rows = vec![0.0; labels.len() * classes];
+    for (row, label) in rows.chunks_mut(classes).zip(labels) {
+        row[usize::from(*label)] = 1.0;
     }
     rows
 }
 
-/// [`mixed_labels`], where every image of the batch has a distribution over the classes.
-pub(crate) fn mixed_rows(
-    mixed: &[(usize, usize, f32)],
-    labels: &[f32],
-    classes: usize,
-) -> Vec<f32> {
+/// The labels of mixed images, row by row. `labels` has a row for each image of the batch.
+pub(crate) fn mixed_labels(shares: &[Share], labels: &[f32], classes: usize) -> Vec<f32> {
     let row = |image: usize| &labels[image * classes..][..classes];
-    let mix = |&(own, partner, lambda): &(usize, usize, f32)| {
+    let mix = |&(own, partner, lambda): &Share| {
         let pairs = row(own).iter().zip(row(partner));
         pairs.map(move |(own, partner)| lambda * own + (1.0 - lambda) * partner)
     };
-    mixed.iter().flat_map(mix).collect()
+    shares.iter().flat_map(mix).collect()
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
-use kd_augment::{Augmenter, DrawKey, Mixer, Pool, tensor};
+use kd_augment::{Augmenter, DrawKey};
 use kd_data::{Batch, ImageSet};
 use kd_models::Features;
 
 use crate::TrainError;
 use crate::log::ForwardCounts;
+use crate::mixing::{Forward, Mixing, Share};
 use crate::network::{Frozen, Network};
-use crate::pixels::{augmented, labels, mixed_labels, mixed_rows, rows};
+use crate::pixels::{augmented, labels, mixed_labels, one_hot, rows};
 use crate::siblings::Siblings;
 use crate::step::Needs;
 use crate::term::{Depth, LabelKind, Labels, Seen};
@@ -32,7 +33,7 @@ struct Made {
     name: String,
     view: View,
     augmenter: Augmenter,
-    mixer: Option<Mixer>,
+    mixing: Option<Mixing>,
     /// The view that begins with images of the set, which this one is made of: itself, if it is
     /// made of no other.
     root: String,
@@ -59,9 +60,9 @@ impl Viewer {
             Ok(Made {
                 name: name.to_string(),
                 augmenter: view.augmentation.build()?,
-                mixer: view
+                mixing: view
                     .mix
-                    .map(|mix| Mixer::new(mix, view.sharing))
+                    .map(|mix| Mixing::new(mix, view.sharing, view.pool))
                     .transpose()?,
                 view,
                 root,
@@ -122,26 +123,27 @@ impl Viewer {
             };
             let key = key.view(view::number(&made.name));
             let named = needs.labels > LabelKind::Nothing;
-            let mut view = match (&made.mixer, &made.view.pool) {
-                (None, _) => Seen {
+            let mut view = match &made.mixing {
+                None => Seen {
                     labels: named.then(|| self.labels(made, batch)),
                     images: base,
                     ..Seen::default()
                 },
-                (Some(mixer), None) => {
-                    let made = (made, named);
-                    self.mixed(made, mixer, &key, batch, &base, networks.len())?
-                }
-                (Some(mixer), Some(pool)) => {
-                    let pick = Pick {
-                        mixer,
-                        pool,
-                        teacher: teacher.ok_or(TrainError::NoTeacher)?,
-                        student: &*networks[0],
-                    };
-                    let base = base.into_iter().next();
-                    let base = base.ok_or(TrainError::Unread { what: "images" })?;
-                    self.picked((made, named), &pick, &key, batch, base, counts)?
+                Some(mixing) => {
+                    let student = mixing.needs_student().then(|| networks[0].frozen());
+                    let scored = &mut counts.student_scored_images;
+                    let asks = [
+                        teacher.map(|teacher| counted(teacher, &mut counts.teacher_images)),
+                        student.as_deref().map(|student| counted(student, scored)),
+                    ];
+                    let mixed = mixing.mixed(&base, networks.len(), &key, batch, asks)?;
+                    Seen {
+                        labels: named.then(|| self.mixed_labels(made, &mixed.shares, batch)),
+                        images: mixed.images,
+                        teacher: mixed.logits.map(Features::new),
+                        score_ratio: mixed.score_ratio,
+                        ..Seen::default()
+                    }
                 }
             };
             // A pool has asked for the logits of its images already.
@@ -218,111 +220,19 @@ impl Viewer {
         }
     }
 
-    fn mixed(
-        &self,
-        made: (&Made, bool),
-        mixer: &Mixer,
-        key: &DrawKey,
-        batch: &Batch,
-        base: &[Tensor<4>],
-        networks: usize,
-    ) -> Result<Seen, TrainError> {
-        let Some(first) = base.first() else {
-            return Ok(Seen::default());
-        };
-        let [_, _, height, width] = first.dims();
-        let each = match mixer.is_per_network() || base.len() > 1 {
-            true => networks,
-            false => 1,
-        };
-        let size = [height, width];
-        let plans = mixer.sample_each(each, key, &batch.ids, batch.index as u64, size)?;
-        let mix = |(network, plan)| {
-            let base = base.get(network).unwrap_or(first);
-            tensor::mix(plan, base.clone())
-        };
-        let images = plans.iter().enumerate().map(mix);
-        // All plans have the same partners and shares.
-        let shares = plans.first().map(|plan| {
-            let shares = plan.partner.iter().zip(&plan.lambda).enumerate();
-            let shares = shares.map(|(own, (&partner, &lambda))| (own, partner, lambda));
-            shares.collect::<Vec<_>>()
-        });
-        Ok(Seen {
-            images: images.collect::<Result<_, _>>()?,
-            labels: self.shares(made, &shares.unwrap_or_default(), batch),
-            ..Seen::default()
-        })
-    }
-
-    fn picked(
-        &self,
-        made: (&Made, bool),
-        pick: &Pick<'_>,
-        key: &DrawKey,
-        batch: &Batch,
-        base: Tensor<4>,
-        counts: &mut ForwardCounts,
-    ) -> Result<Seen, TrainError> {
-        let frozen = pick
-            .pool
-            .criterion
-            .needs_student()
-            .then(|| pick.student.frozen());
-        let (mut asked, mut scored) = (0, 0);
-        let mut score = frozen.as_ref().map(|frozen| {
-            |images: Tensor<4>| {
-                scored += images.dims()[0] as u64;
-                frozen.logits(images)
-            }
-        });
-        let picked = pick.pool.draw(
-            pick.mixer,
-            base,
-            key,
-            &batch.ids,
-            batch.index as u64,
-            |images| {
-                asked += images.dims()[0] as u64;
-                pick.teacher.logits(images)
-            },
-            score.as_mut().map(|score| score as &mut dyn FnMut(_) -> _),
-        )?;
-        counts.teacher_images += asked;
-        counts.student_scored_images += scored;
-        let shares = picked.own.iter().zip(&picked.partner).zip(&picked.lambda);
-        let shares = shares.map(|((&own, &partner), &lambda)| (own, partner, lambda));
-        Ok(Seen {
-            labels: self.shares(made, &shares.collect::<Vec<_>>(), batch),
-            images: vec![picked.images],
-            teacher: Some(Features::new(picked.teacher_logits)),
-            score_ratio: Some(picked.score_ratio),
-            ..Seen::default()
-        })
-    }
-
-    /// The labels of mixed images, if they are read.
-    fn shares(
-        &self,
-        (made, named): (&Made, bool),
-        shares: &[(usize, usize, f32)],
-        batch: &Batch,
-    ) -> Option<Labels> {
+    fn mixed_labels(&self, made: &Made, shares: &[Share], batch: &Batch) -> Labels {
         let classes = self.set.classes();
-        named.then(|| {
-            let mixed = match self.human(made, batch) {
-                None => mixed_labels(shares, &batch.labels, classes),
-                Some(human) => mixed_rows(shares, &human, classes),
-            };
-            Labels::Mixed(rows(&mixed, classes, &self.device))
-        })
+        let human = self.human(made, batch);
+        let labels = human.unwrap_or_else(|| one_hot(&batch.labels, classes));
+        let mixed = mixed_labels(shares, &labels, classes);
+        Labels::Mixed(rows(&mixed, classes, &self.device))
     }
 }
 
-/// What is picked from, and by whom.
-struct Pick<'a> {
-    mixer: &'a Mixer,
-    pool: &'a Pool,
-    teacher: &'a dyn Frozen,
-    student: &'a dyn Network,
+/// Asks a network, and counts the images that it is shown.
+fn counted<'a>(network: &'a dyn Frozen, count: &'a mut u64) -> Forward<'a> {
+    Box::new(|images| {
+        *count += images.dims()[0] as u64;
+        network.logits(images)
+    })
 }

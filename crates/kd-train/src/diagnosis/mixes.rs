@@ -1,8 +1,10 @@
 //! Mixed images: what the teacher says of them, and which would be picked.
 
+use std::slice::from_ref;
+
 use burn::tensor::Tensor;
 use kd_augment::pick::top_k;
-use kd_augment::{Augmentation, DrawKey, Mix, Mixer, ParamSharing, PickCriterion, Preset, tensor};
+use kd_augment::{Augmentation, DrawKey, Mix, ParamSharing, PickCriterion, Preset};
 use kd_core::divergence;
 use kd_data::{ImageSet, LoaderConfig};
 use kd_metrics::augmentation::{LabelAgreement, LabelAgreementReport};
@@ -11,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::evaluation::{device_of, fits, host};
+use crate::mixing::Mixing;
 use crate::network::frozen;
-use crate::pixels::{augmented_bytes, mixed_labels, plain};
+use crate::pixels::{augmented_bytes, mixed_labels, one_hot, plain};
 use crate::progress::Progress;
 
 /// Which mixed images are looked at.
@@ -139,7 +142,7 @@ pub fn diagnose_mixes<T: Classify + 'static, S: Classify + 'static>(
         .with_seed(config.seed)
         .init(set.clone())?;
     let standard = config.standard.build()?;
-    let mixer = Mixer::new(config.mix, ParamSharing::PerSample)?;
+    let mixing = Mixing::new(config.mix, ParamSharing::PerSample, None)?;
     let classes = set.classes();
     let mut labels = LabelAgreement::new(classes)?;
     let mut overlap = Overlap::new(config.temperature);
@@ -154,25 +157,24 @@ pub fn diagnose_mixes<T: Classify + 'static, S: Classify + 'static>(
         let index = batch.index as u64;
         let pixels = augmented_bytes(&standard, &key, &batch)?;
         let base = plain(&pixels, batch.shape, &device)?;
-        let [count, channels, height, width] = batch.shape;
-        let size = channels * height * width;
+        let count = batch.ids.len();
+        let size = pixels.len() / count;
 
-        let mut copies = Vec::new();
-        let mut mixed = Vec::new();
+        let (mut copies, mut shares) = (Vec::new(), Vec::new());
         for copy in 0..config.copies as u32 {
-            let plan = mixer.sample(&key.view(1).copy(copy), &batch.ids, index, [height, width])?;
-            copies.push(tensor::mix(&plan, base.clone())?);
-            let pairs = plan.partner.iter().zip(&plan.lambda).enumerate();
-            mixed.extend(pairs.map(|(own, (&partner, &lambda))| (own, partner, lambda)));
+            let key = key.view(1).copy(copy);
+            let mixed = mixing.mixed(from_ref(&base), 1, &key, &batch, [None, None])?;
+            copies.extend(mixed.images);
+            shares.extend(mixed.shares);
         }
         let pool = Tensor::cat(copies, 0);
         let logits = teacher.logits(pool.clone());
         let answers = host(divergence::softmax(logits.clone(), 1.0))?;
-        let targets = mixed_labels(&mixed, &batch.labels, classes);
+        let targets = mixed_labels(&shares, &one_hot(&batch.labels, classes), classes);
         let disagree = labels.push(&targets, &answers)?;
         let bytes = host(pool.clone())?;
-        for row in (0..mixed.len()).filter(|&row| disagree[row]) {
-            let (own, partner, _) = mixed[row];
+        for row in (0..shares.len()).filter(|&row| disagree[row]) {
+            let (own, partner, _) = shares[row];
             let image = |index: usize| pixels[index * size..][..size].to_vec();
             let shown = bytes[row * size..][..size].iter();
             found.push(Found {

@@ -1,9 +1,10 @@
 //! A scheme under one sharing.
 
+use std::slice::from_ref;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use kd_augment::{Augmenter, DrawKey, Mixer, ParamSharing, tensor};
+use kd_augment::{Augmenter, DrawKey, ParamSharing};
 use kd_core::divergence;
 use kd_data::Batch;
 use kd_metrics::ReferenceWindow;
@@ -15,13 +16,16 @@ use super::record::Record;
 use super::{RankConfig, Scheme};
 use crate::TrainError;
 use crate::evaluation::host;
+use crate::mixing::{Forward, Mixed, Mixing};
 use crate::network::Frozen;
-use crate::pixels::{augmented, augmented_bytes, mixed_labels, plain};
+use crate::pixels::{augmented, augmented_bytes, mixed_labels, one_hot, plain};
 
 /// The teacher, what it was asked, and the student, if there is one.
 pub(super) struct Asked<'a> {
     pub(super) teacher: &'a dyn Frozen,
     pub(super) student: Option<&'a dyn Frozen>,
+    /// Whether the student is asked about all images, for the cross-entropies.
+    pub(super) spread: bool,
     pub(super) images: u64,
     pub(super) seconds: f64,
 }
@@ -31,22 +35,55 @@ impl Asked<'_> {
         let started = Instant::now();
         self.images += images.dims()[0] as u64;
         let logits = self.teacher.logits(images);
-        // Devices that queue work would otherwise be timed by how fast they queue. A failure shows when the answers are read.
+        // Devices that queue work would otherwise be timed by how fast they queue. A failure shows
+        // when the answers are read.
         let _ = logits.device().sync();
         self.seconds += started.elapsed().as_secs_f64();
         logits
     }
 }
 
-/// The batch in the standard view, for whoever goes on from it, and what the networks say of it.
+/// The outputs of the networks for some images.
+#[derive(Clone, Default)]
+pub(super) struct Outputs {
+    /// The teacher's probabilities.
+    pub(super) probabilities: Vec<f32>,
+    /// q of each image; empty unless the student is asked too.
+    cross_entropies: Vec<f64>,
+}
+
+impl Outputs {
+    /// Asks the teacher unless its `logits` are there already.
+    fn of(
+        asked: &mut Asked,
+        images: Tensor<4>,
+        logits: Option<Tensor<2>>,
+    ) -> Result<Self, TrainError> {
+        let logits = logits.unwrap_or_else(|| asked.logits(images.clone()));
+        let probabilities = host(divergence::softmax(logits.clone(), 1.0))?;
+        let cross_entropies = match asked.student.filter(|_| asked.spread) {
+            Some(student) => {
+                let [_, classes] = logits.dims();
+                let student = host(student.logits(images))?;
+                teacher_student_cross_entropy(&host(logits)?, &student, classes)?
+            }
+            None => Vec::new(),
+        };
+        Ok(Self {
+            probabilities,
+            cross_entropies,
+        })
+    }
+}
+
+/// The batch in the standard view, for whoever goes on from it.
 pub(super) struct Base {
     /// Planar u8, for image operations.
     pixels: Vec<u8>,
     /// In `[0, 1]`, for mixes and for the teacher.
     images: Tensor<4>,
-    /// The teacher's probabilities, where somebody needs them.
-    pub(super) answers: Vec<f32>,
-    cross_entropies: Option<Vec<f64>>,
+    /// Empty if nothing reads them.
+    pub(super) outputs: Outputs,
 }
 
 impl Base {
@@ -56,40 +93,20 @@ impl Base {
         batch: &Batch,
         device: &Device,
         asked: &mut Asked,
-        [needed, spread]: [bool; 2],
+        needed: bool,
     ) -> Result<Self, TrainError> {
         let pixels = augmented_bytes(standard, key, batch)?;
         let images = plain(&pixels, batch.shape, device)?;
-        let (mut answers, mut cross_entropies) = (Vec::new(), None);
-        if needed {
-            let logits = asked.logits(images.clone());
-            answers = host(divergence::softmax(logits.clone(), 1.0))?;
-            if spread {
-                cross_entropies = cross_entropy(asked, logits, images.clone())?;
-            }
-        }
+        let outputs = match needed {
+            true => Outputs::of(asked, images.clone(), None)?,
+            false => Outputs::default(),
+        };
         Ok(Self {
             pixels,
             images,
-            answers,
-            cross_entropies,
+            outputs,
         })
     }
-}
-
-/// q of each image, if there is a student to ask.
-fn cross_entropy(
-    asked: &Asked,
-    teacher: Tensor<2>,
-    images: Tensor<4>,
-) -> Result<Option<Vec<f64>>, TrainError> {
-    let Some(student) = asked.student else {
-        return Ok(None);
-    };
-    let [_, classes] = teacher.dims();
-    let student = host(student.logits(images))?;
-    let values = teacher_student_cross_entropy(&host(teacher)?, &student, classes)?;
-    Ok(Some(values))
 }
 
 /// What a scheme does to the standard view.
@@ -97,17 +114,7 @@ pub(super) enum Show {
     /// Nothing: the standard view's answers serve.
     Standard,
     Operations(Augmenter),
-    Mix(Mixer),
-    Pick(kd_augment::CutMixPick),
-}
-
-/// What the networks were shown.
-struct Shown {
-    images: Tensor<4>,
-    logits: Tensor<2>,
-    /// Of mixes, for each: position in the batch of the image itself and of the other, and the share of the first.
-    mixed: Option<Vec<(usize, usize, f32)>>,
-    score_ratio: Option<f32>,
+    Mix(Mixing),
 }
 
 pub(super) struct Candidate {
@@ -117,7 +124,6 @@ pub(super) struct Candidate {
     /// Whose draws it has.
     view: u32,
     classes: usize,
-    spread: bool,
     window: ReferenceWindow,
     so_far: SoFar,
 }
@@ -158,7 +164,6 @@ pub(super) fn candidates(
                 sharing: *sharing,
                 view: scheme.view(),
                 classes,
-                spread: config.cross_entropy && student,
                 window: config.window.init(classes)?,
                 so_far: SoFar::new(classes)?,
             });
@@ -183,38 +188,23 @@ impl Candidate {
         device: &Device,
         asked: &mut Asked,
     ) -> Result<Option<Record>, TrainError> {
-        let shown = self.shown(base, key, batch, device, asked)?;
-        let rows = match &shown {
-            Some(shown) => host(divergence::softmax(shown.logits.clone(), 1.0))?,
-            None => base.answers.clone(),
-        };
-        self.so_far.answers.push(&rows)?;
-        if self.spread {
-            let values = match &shown {
-                Some(shown) => cross_entropy(asked, shown.logits.clone(), shown.images.clone())?,
-                None => base.cross_entropies.clone(),
+        let (outputs, mixed) = self.shown(base, key, batch, device, asked)?;
+        self.so_far.answers.push(&outputs.probabilities)?;
+        self.so_far.cross_entropies.extend(outputs.cross_entropies);
+        if !mixed.shares.is_empty() {
+            let labels = one_hot(&batch.labels, self.classes);
+            let labels = mixed_labels(&mixed.shares, &labels, self.classes);
+            let agreement = match &mut self.so_far.labels {
+                Some(agreement) => agreement,
+                none => none.insert(LabelAgreement::new(self.classes)?),
             };
-            self.so_far
-                .cross_entropies
-                .extend(values.unwrap_or_default());
+            agreement.push(&labels, &outputs.probabilities)?;
         }
-        if let Some(Shown {
-            mixed, score_ratio, ..
-        }) = shown
-        {
-            if let Some(mixed) = mixed {
-                let labels = mixed_labels(&mixed, &batch.labels, self.classes);
-                let agreement = match &mut self.so_far.labels {
-                    Some(agreement) => agreement,
-                    none => none.insert(LabelAgreement::new(self.classes)?),
-                };
-                agreement.push(&labels, &rows)?;
-            }
-            if let Some(ratio) = score_ratio {
-                *self.so_far.score_ratios.get_or_insert(0.0) += f64::from(ratio);
-            }
+        if let Some(ratio) = mixed.score_ratio {
+            *self.so_far.score_ratios.get_or_insert(0.0) += f64::from(ratio);
         }
-        let Some(mean) = self.window.push_step(&base.answers, &rows)? else {
+        let standard = &base.outputs.probabilities;
+        let Some(mean) = self.window.push_step(standard, &outputs.probabilities)? else {
             return Ok(None);
         };
         let so_far = std::mem::replace(&mut self.so_far, SoFar::new(self.classes)?);
@@ -237,7 +227,7 @@ impl Candidate {
         }))
     }
 
-    /// `None` where the answers on the standard view serve.
+    /// Applies the scheme to the standard view, and asks the networks.
     fn shown(
         &self,
         base: &Base,
@@ -245,52 +235,24 @@ impl Candidate {
         batch: &Batch,
         device: &Device,
         asked: &mut Asked,
-    ) -> Result<Option<Shown>, TrainError> {
+    ) -> Result<(Outputs, Mixed), TrainError> {
         let key = key.view(self.view);
-        let (ids, index) = (&batch.ids[..], batch.index as u64);
-        let images = match &self.show {
-            Show::Standard => return Ok(None),
-            Show::Operations(augmenter) => {
-                let images = augmented(augmenter, &key, batch, &base.pixels, device)?;
-                (images, None)
-            }
-            Show::Mix(mixer) => {
-                let [_, _, height, width] = base.images.dims();
-                let plan = mixer.sample(&key, ids, index, [height, width])?;
-                let mixed = plan.partner.iter().zip(&plan.lambda).enumerate();
-                let mixed = mixed.map(|(own, (&partner, &lambda))| (own, partner, lambda));
-                (
-                    tensor::mix(&plan, base.images.clone())?,
-                    Some(mixed.collect()),
-                )
-            }
-            Show::Pick(pick) => {
+        let mut mixed = match &self.show {
+            Show::Standard => return Ok((base.outputs.clone(), Mixed::default())),
+            Show::Operations(augmenter) => Mixed {
+                images: vec![augmented(augmenter, &key, batch, &base.pixels, device)?],
+                ..Mixed::default()
+            },
+            Show::Mix(mixing) => {
                 let student = asked.student;
-                let teacher = |images| asked.logits(images);
-                let images = base.images.clone();
-                let picked = match student {
-                    Some(student) => {
-                        let student = |images| student.logits(images);
-                        pick.pick_with_student(images, &key, ids, index, teacher, student)
-                    }
-                    None => pick.pick(images, &key, ids, index, teacher),
-                }?;
-                let mixed = picked.own.iter().zip(&picked.partner).zip(&picked.lambda);
-                let mixed = mixed.map(|((&own, &partner), &lambda)| (own, partner, lambda));
-                return Ok(Some(Shown {
-                    mixed: Some(mixed.collect()),
-                    score_ratio: Some(picked.score_ratio),
-                    images: picked.images,
-                    logits: picked.teacher_logits,
-                }));
+                let student =
+                    student.map(|s| -> Forward<'_> { Box::new(|images| s.logits(images)) });
+                let teacher: Forward<'_> = Box::new(|images| asked.logits(images));
+                let asks = [Some(teacher), student];
+                mixing.mixed(from_ref(&base.images), 1, &key, batch, asks)?
             }
         };
-        let (images, mixed) = images;
-        Ok(Some(Shown {
-            logits: asked.logits(images.clone()),
-            images,
-            mixed,
-            score_ratio: None,
-        }))
+        let outputs = Outputs::of(asked, mixed.images[0].clone(), mixed.logits.take())?;
+        Ok((outputs, mixed))
     }
 }

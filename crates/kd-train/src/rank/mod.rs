@@ -225,12 +225,12 @@ fn rank(
     let mut asked = Asked {
         teacher,
         student,
+        spread: config.cross_entropy,
         images: 0,
         seconds: 0.0,
     };
     let standard_needed = config.window.include_standard
         || candidates.iter().any(|c| matches!(c.show, Show::Standard));
-    let needs = [standard_needed, config.cross_entropy];
 
     let per_mean = candidates.len() + usize::from(standard_needed);
     let (mut journal, mut records) = match &config.journal {
@@ -255,9 +255,9 @@ fn rank(
     let batches = (0..).flat_map(|epoch| loader.epoch(epoch)).take(steps);
     for batch in batches.skip(done * config.window.steps) {
         let key = DrawKey::new(config.seed).epoch(batch.epoch);
-        let base = Base::of(&standard, &key, &batch, device, &mut asked, needs)?;
+        let base = Base::of(&standard, &key, &batch, device, &mut asked, standard_needed)?;
         if standard_needed {
-            answers.push(&base.answers)?;
+            answers.push(&base.outputs.probabilities)?;
         }
         let mut complete = Vec::new();
         for candidate in &mut candidates {

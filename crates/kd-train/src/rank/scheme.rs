@@ -1,9 +1,10 @@
 use std::str::FromStr;
 
-use kd_augment::{Augmentation, CutMixPick, Mixer, ParamSharing, PickCriterion, Preset};
+use kd_augment::{Augmentation, CutMixPick, ParamSharing, PickCriterion, Preset};
 
 use super::Show;
 use crate::TrainError;
+use crate::mixing::Mixing;
 
 /// An augmentation with the name it has in a ranking.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,10 +123,12 @@ impl Scheme {
 
     pub(super) fn show(&self, sharing: ParamSharing) -> Result<Show, TrainError> {
         Ok(match &self.kind {
-            Kind::CutMixPick(pick) => Show::Pick(pick.with_sharing(sharing)),
+            Kind::CutMixPick(pick) => {
+                Show::Mix(Mixing::new(pick.cutmix.into(), sharing, Some(pick.pool))?)
+            }
             Kind::Augmentation(augmentation) => match (&augmentation.mix, &augmentation.ops[..]) {
                 (None, []) => Show::Standard,
-                (Some(mix), []) => Show::Mix(Mixer::new(*mix, sharing)?),
+                (Some(mix), []) => Show::Mix(Mixing::new(*mix, sharing, None)?),
                 _ => Show::Operations(augmentation.clone().with_sharing(sharing).build()?),
             },
         })
