@@ -127,14 +127,14 @@ impl Checkpoint {
         remove_folder(&self.old)
     }
 
-    /// Reads what [`Checkpoint::save`] wrote, and gives the record of each name to `load`; `None` where
-    /// there is no checkpoint.
+    /// Reads what [`Checkpoint::save`] wrote, and gives the record of each name to `load`; `None` if
+    /// there is no checkpoint. What is given back makes the optimiser: a group of its parameters is
+    /// known by identities, which only the loaded networks have.
     pub(crate) fn load(
         &self,
         names: &[String],
-        optimizer: ModuleOptimizer,
         mut load: impl FnMut(&str, Bytes) -> Result<(), String>,
-    ) -> Result<Option<(ModuleOptimizer, Position)>, TrainError> {
+    ) -> Result<Option<(SavedOptimizer, Position)>, TrainError> {
         let folder = match (self.current.exists(), self.old.exists()) {
             (true, _) => &self.current,
             (false, true) => &self.old,
@@ -170,10 +170,29 @@ impl Checkpoint {
             let file = format!("{name}.bpk");
             load(name, read_checked(&file)?).map_err(|reason| damaged(&file, reason))?;
         }
-        let optimizer = optimizer
-            .from_bytes(read_checked(OPTIMIZER)?)
-            .map_err(|e| damaged(OPTIMIZER, e.to_string()))?;
+        let optimizer = SavedOptimizer {
+            path: folder.join(OPTIMIZER),
+            bytes: read_checked(OPTIMIZER)?,
+        };
         Ok(Some((optimizer, state.position)))
+    }
+}
+
+/// The state of an optimiser, as it was saved.
+pub(crate) struct SavedOptimizer {
+    path: PathBuf,
+    bytes: Bytes,
+}
+
+impl SavedOptimizer {
+    /// Fills an optimiser of the same recipe.
+    pub(crate) fn into(self, optimizer: ModuleOptimizer) -> Result<ModuleOptimizer, TrainError> {
+        optimizer
+            .from_bytes(self.bytes)
+            .map_err(|e| TrainError::Checkpoint {
+                path: self.path,
+                reason: e.to_string(),
+            })
     }
 }
 

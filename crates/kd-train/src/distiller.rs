@@ -69,6 +69,10 @@ pub struct Outcome<S> {
     pub student: S,
     pub(crate) peers: Vec<Box<dyn Any + Send>>,
     pub(crate) parts: BTreeMap<String, Box<dyn Any + Send>>,
+    /// The moving average of the student, if the recipe has one.
+    pub average: Option<S>,
+    /// That average on the test set.
+    pub average_evaluation: Option<EvaluationReport>,
     /// Every peer on the test set, where there are several: each head of the student, then of each
     /// network that was trained with it.
     pub peer_evaluations: Vec<EvaluationReport>,
@@ -233,9 +237,14 @@ impl Distiller {
             )?)?;
         }
         let outcome = run.complete()?;
+        let average = outcome
+            .average
+            .and_then(|average| average.downcast::<S>().ok());
         match outcome.student.downcast::<S>() {
             Ok(student) => Ok(Outcome {
                 student: *student,
+                average: average.map(|average| *average),
+                average_evaluation: outcome.average_evaluation,
                 peers: outcome.peers,
                 parts: outcome.parts,
                 peer_evaluations: outcome.peer_evaluations,

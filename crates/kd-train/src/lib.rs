@@ -11,6 +11,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod average;
 mod checkpoint;
 mod diagnosis;
 mod distiller;
@@ -18,6 +19,7 @@ mod dry_run;
 mod error;
 mod evaluation;
 mod files;
+mod gradients;
 mod interrupt;
 mod log;
 mod mixing;
@@ -58,7 +60,10 @@ pub use rank::{
     RankConfig, RankReport, RankRow, Scheme, Stability, rank_augmentations,
     rank_augmentations_with_student,
 };
-pub use recipe::{LogRecipe, OptimizerRecipe, Recipe, ScheduleRecipe, Teachers, TermRecipe};
+pub use recipe::{
+    Decay, EmaRecipe, LogRecipe, Method, Moment, OptimizerRecipe, Recipe, ScheduleRecipe, Shape,
+    Teachers, TermRecipe,
+};
 pub use term::{
     Ask, Cc, Ce, Crd, CrdParts, Depth, FitNet, Fsp, Ft, FtParts, LabelKind, Labels, Losses, Mmd,
     NoParts, Nst, Okddip, One, PeerTeacher, Pkt, PsKd, Reads, Seen, Setting, Shapes, Step, Term,

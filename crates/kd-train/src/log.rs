@@ -56,6 +56,9 @@ pub struct EpochRecord {
     /// network that is trained with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<TestRecord>,
+    /// The average of the student after the epoch, if the recipe has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema: Option<TestRecord>,
 }
 
 /// The measures of a student on the test set.

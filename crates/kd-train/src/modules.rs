@@ -1,7 +1,8 @@
 //! What is asked of the parameters of any module.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
-use burn::tensor::Tensor;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 over the path, the shape and the data of every float parameter, batch-norm statistics included.
@@ -37,6 +38,37 @@ pub(crate) fn parameters<M: Module>(module: &M) -> Vec<(ParamId, String)> {
     impl EachFloat for Found {
         fn float<const D: usize>(&mut self, path: &[String], id: ParamId, _: Tensor<D>) {
             self.0.push((id, path.join(".")));
+        }
+    }
+    each_float(module, Found(Vec::new())).0
+}
+
+/// Registers every float parameter or statistic of a module by its identity.
+pub(crate) fn each_value<M: Module>(module: &M, values: &mut GradientsParams) {
+    struct Register<'a>(&'a mut GradientsParams);
+    impl EachFloat for Register<'_> {
+        fn float<const D: usize>(&mut self, _: &[String], id: ParamId, value: Tensor<D>) {
+            self.0.register(id, value);
+        }
+    }
+    each_float(module, Register(values));
+}
+
+/// Returns parameters of these identities, which stand for others in a group of them.
+pub(crate) fn stand_ins(ids: &[ParamId]) -> Vec<Param<Tensor<1>>> {
+    let nothing = || Tensor::zeros([1], &Device::default());
+    let stand_in = |id: &ParamId| Param::initialized(*id, nothing());
+    ids.iter().map(stand_in).collect()
+}
+
+/// Returns the identity of every parameter of one dimension: norms and biases.
+pub(crate) fn norms_and_biases<M: Module>(module: &M) -> Vec<ParamId> {
+    struct Found(Vec<ParamId>);
+    impl EachFloat for Found {
+        fn float<const D: usize>(&mut self, _: &[String], id: ParamId, _: Tensor<D>) {
+            if D == 1 {
+                self.0.push(id);
+            }
         }
     }
     each_float(module, Found(Vec::new())).0

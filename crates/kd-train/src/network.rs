@@ -9,8 +9,10 @@ use burn::tensor::{Bytes, Device, Gradients, Tensor};
 use kd_models::{Classify, Features, Heads, InputSpec};
 use sha2::{Digest, Sha256};
 
+use crate::average::{Average, Averaged};
 use crate::evaluation::device_of;
-use crate::modules::{fingerprint, hex, not_finite, parameters};
+use crate::gradients::{self, Trainable};
+use crate::modules::{fingerprint, hex, norms_and_biases, not_finite, parameters};
 
 /// A network that is asked and never trained: without autodiff, in evaluation mode, its batch-norm
 /// statistics at rest.
@@ -60,17 +62,18 @@ impl<M: Classify + 'static> Frozen for AtRest<M> {
 }
 
 /// A network in training.
-pub(crate) trait Network: Send {
+pub(crate) trait Network: Trainable + Send {
     /// A pass in training mode, with a graph.
     fn heads(&self, images: Tensor<4>) -> Heads;
     /// A copy for being asked.
     fn frozen(&self) -> Box<dyn Frozen>;
+    /// An average of the network over the steps from here on.
+    fn average(&self) -> Box<dyn Average>;
+    fn as_any(&self) -> &dyn Any;
     /// A copy for being trained, with statistics of its own.
     fn copy(&self) -> Box<dyn Network>;
     /// Its parameters, each with its path.
     fn parameters(&self) -> Vec<(ParamId, String)>;
-    /// Takes the network's share of the gradients, and steps.
-    fn step(&mut self, optimizer: &mut ModuleOptimizer, rate: f64, gradients: &mut Gradients);
     fn record(&self) -> Result<Bytes, String>;
     fn load(&mut self, record: Bytes) -> Result<(), String>;
     fn not_finite(&self) -> Option<String>;
@@ -97,6 +100,34 @@ impl<M> Trained<M> {
     }
 }
 
+impl<M: Classify + 'static> Trainable for Trained<M> {
+    fn take(&self, gradients: &mut Gradients) -> GradientsParams {
+        GradientsParams::from_module(gradients, self.network())
+    }
+
+    fn add(&self, sum: GradientsParams, more: GradientsParams) -> GradientsParams {
+        gradients::add(self.network(), sum, more)
+    }
+
+    fn square_sum(&self, gradients: &GradientsParams) -> Option<Tensor<1>> {
+        gradients::square_sum(self.network(), gradients)
+    }
+
+    fn scaled(&self, gradients: GradientsParams, by: &Tensor<1>) -> GradientsParams {
+        gradients::scaled(self.network(), gradients, by)
+    }
+
+    fn step(&mut self, optimizer: &mut ModuleOptimizer, rate: f64, gradients: GradientsParams) {
+        if let Some(network) = self.0.take() {
+            self.0 = Some(optimizer.step(rate, network, gradients));
+        }
+    }
+
+    fn norms_and_biases(&self) -> Vec<ParamId> {
+        norms_and_biases(self.network())
+    }
+}
+
 impl<M: Classify + 'static> Network for Trained<M> {
     fn heads(&self, images: Tensor<4>) -> Heads {
         self.network().forward_heads(Tensor::from_inner(images))
@@ -106,19 +137,20 @@ impl<M: Classify + 'static> Network for Trained<M> {
         frozen(self.network())
     }
 
+    fn average(&self) -> Box<dyn Average> {
+        Box::new(Averaged::new(self.network().valid()))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self.network()
+    }
+
     fn copy(&self) -> Box<dyn Network> {
         trained(self.network().valid())
     }
 
     fn parameters(&self) -> Vec<(ParamId, String)> {
         parameters(self.network())
-    }
-
-    fn step(&mut self, optimizer: &mut ModuleOptimizer, rate: f64, gradients: &mut Gradients) {
-        if let Some(network) = self.0.take() {
-            let gradients = GradientsParams::from_module(gradients, &network);
-            self.0 = Some(optimizer.step(rate, network, gradients));
-        }
     }
 
     fn record(&self) -> Result<Bytes, String> {

@@ -6,6 +6,7 @@ use burn::tensor::{Gradients, Tensor};
 
 use crate::TrainError;
 use crate::dry_run::Reading;
+use crate::gradients::Trainable;
 use crate::recipe::{Recipe, TermRecipe};
 use crate::step::{Needs, needs};
 use crate::term::{Part, Seen, Setting, Step, Terms};
@@ -30,8 +31,13 @@ pub struct Loss {
     pub total: Tensor<1>,
     /// Every term on the host.
     pub values: Values,
-    updates: Vec<(usize, Box<dyn Any>)>,
+    updates: Updates,
 }
+
+/// Losses with their names and weights.
+type Weighted = Vec<(String, f64, Tensor<1>)>;
+/// What terms leave to remember, by their places.
+type Updates = Vec<(usize, Box<dyn Any>)>;
 
 impl Objective {
     /// Makes the terms of a recipe.
@@ -89,11 +95,42 @@ impl Objective {
     /// [`TrainError::Device`] when the device could not compute the values.
     pub fn loss(
         &self,
-        [epoch, index]: [usize; 2],
+        at: [usize; 2],
         ids: &[u64],
         views: &[(&str, &Seen)],
     ) -> Result<Loss, TrainError> {
-        let mut weighted: Vec<(String, f64, Tensor<1>)> = Vec::new();
+        let (weighted, updates) = self.compute(at, ids, views)?;
+        let (values, total) = read(weighted)?;
+        Ok(Loss {
+            total,
+            values,
+            updates,
+        })
+    }
+
+    /// Computes each loss of a step apart, for sums of your own: its name as in [`Values`], its
+    /// weight in the epoch, and the loss before it is weighted, with the graph behind it: `[1]`.
+    /// What the step would leave to remember is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Objective::loss`], except that nothing is read from the device.
+    pub fn losses(
+        &self,
+        at: [usize; 2],
+        ids: &[u64],
+        views: &[(&str, &Seen)],
+    ) -> Result<Vec<(String, f64, Tensor<1>)>, TrainError> {
+        Ok(self.compute(at, ids, views)?.0)
+    }
+
+    fn compute(
+        &self,
+        [epoch, index]: [usize; 2],
+        ids: &[u64],
+        views: &[(&str, &Seen)],
+    ) -> Result<(Weighted, Updates), TrainError> {
+        let mut weighted = Vec::new();
         let mut updates = Vec::new();
         for (place, term, weight) in self.at(epoch) {
             let seen = term.recipe.on.iter().map(|on| {
@@ -124,12 +161,7 @@ impl Objective {
             }
             updates.push((place, update));
         }
-        let (values, total) = read(weighted)?;
-        Ok(Loss {
-            total,
-            values,
-            updates,
-        })
+        Ok((weighted, updates))
     }
 
     /// Steps the parts of the terms, and takes in what the step left to remember. `gradients` are
@@ -142,11 +174,27 @@ impl Objective {
         learning_rate: f64,
     ) {
         for term in &mut self.terms {
-            term.part.step(optimizer, learning_rate, gradients);
+            let share = term.part.take(gradients);
+            term.part.step(optimizer, learning_rate, share);
         }
+        self.remember(loss);
+    }
+
+    /// Takes in what an accepted step left to remember.
+    pub(crate) fn remember(&mut self, loss: Loss) {
         for (place, update) in loss.updates {
             self.terms[place].part.remember(update);
         }
+    }
+
+    /// The parts of every term, in the order of their names.
+    pub(crate) fn trainable(&self) -> impl Iterator<Item = &dyn Trainable> {
+        self.terms.iter().map(|term| &*term.part as &dyn Trainable)
+    }
+
+    pub(crate) fn trainable_mut(&mut self) -> impl Iterator<Item = &mut dyn Trainable> {
+        let terms = self.terms.iter_mut();
+        terms.map(|term| &mut *term.part as &mut dyn Trainable)
     }
 
     /// Returns the parts of a term in their own type, [`Term::Parts`](crate::Term::Parts).
@@ -189,7 +237,7 @@ impl Objective {
 }
 
 /// The weighted sum with its graph, and every value on the host: one transfer.
-fn read(terms: Vec<(String, f64, Tensor<1>)>) -> Result<(Values, Tensor<1>), TrainError> {
+fn read(terms: Weighted) -> Result<(Values, Tensor<1>), TrainError> {
     let weighted = terms
         .iter()
         .map(|(_, weight, loss)| loss.clone().mul_scalar(*weight));

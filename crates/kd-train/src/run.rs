@@ -7,12 +7,15 @@ use kd_augment::AugmentError;
 use kd_data::{ImageSet, Loader};
 use kd_metrics::EvaluationReport;
 
+use crate::average::Average;
 use crate::checkpoint::{Position, Records};
 use crate::dry_run::{DryRun, Reading, measured, phases};
 use crate::evaluation::{measure, measure_heads};
+use crate::gradients::Pending;
 use crate::log::{EpochRecord, EpochTiming, Line, TestRecord};
 use crate::network::Network;
 use crate::progress::{Progress, Task, duration};
+use crate::recipe::{EmaRecipe, Moment, OptimizerRecipe};
 use crate::run_folder::RunFolder;
 use crate::step::Stepper;
 use crate::term::Part;
@@ -30,6 +33,7 @@ fn name_of(network: usize) -> String {
 /// Something that a checkpoint records.
 enum Recorded<'a> {
     Network(&'a mut dyn Network),
+    Average(&'a mut dyn Average),
     Part(&'a mut dyn Part),
 }
 
@@ -43,11 +47,17 @@ pub(crate) struct Run<'a> {
     stepper: Stepper,
     networks: Vec<Box<dyn Network>>,
     optimizer: ModuleOptimizer,
+    /// Gradients of batches that have no step yet. Empty wherever a checkpoint is written.
+    pending: Pending,
+    /// Of each network, if the recipe has one.
+    averages: Vec<Box<dyn Average>>,
     position: Position,
     history: Vec<EpochRecord>,
     evaluation: Option<EvaluationReport>,
     /// Of every peer, where there are several.
     peers: Vec<EvaluationReport>,
+    /// Of the average of the student.
+    of_average: Option<EvaluationReport>,
     samples: Option<report::Samples>,
     seconds: f64,
 }
@@ -69,16 +79,34 @@ impl<'a> Run<'a> {
             folder: None,
             stepper: Stepper::new(recipe, &distiller.terms, train_set, teacher, &networks)?,
             optimizer: recipe.optimizer.init(),
+            pending: Pending::default(),
+            averages: Vec::new(),
             networks,
             position: Position::default(),
             history: Vec::new(),
             evaluation: None,
             peers: Vec::new(),
+            of_average: None,
             samples: None,
             seconds: 0.0,
         };
+        run.optimizer = run.fresh_optimizer();
+        if recipe.ema.is_some() {
+            run.averages = run
+                .networks
+                .iter()
+                .map(|network| network.average())
+                .collect();
+        }
         run.samples = run.samples()?;
         Ok(run)
+    }
+
+    /// The optimiser of the recipe, which has not taken a step yet.
+    fn fresh_optimizer(&self) -> ModuleOptimizer {
+        let modules = self.stepper.modules(&self.networks).into_iter();
+        let norms_and_biases: Vec<_> = modules.flat_map(|m| m.norms_and_biases()).collect();
+        self.recipe.optimizer.init_for(&norms_and_biases)
     }
 
     /// What the networks are shown in the first step, for the page.
@@ -94,19 +122,19 @@ impl<'a> Run<'a> {
     /// Leaves what there is to leave in this folder, and goes on where its checkpoint stands.
     pub(crate) fn open(&mut self, mut folder: RunFolder) -> Result<(), TrainError> {
         let checkpoint = folder.checkpoint();
-        let optimizer = self.optimizer.clone();
         let mut recorded = self.recorded();
         let names: Vec<String> = recorded.iter().map(|(name, _)| name.clone()).collect();
-        let loaded = checkpoint.load(&names, optimizer, |name, record| {
+        let loaded = checkpoint.load(&names, |name, record| {
             let found = recorded.iter_mut().find(|(known, _)| known == name);
             match found {
                 Some((_, Recorded::Network(network))) => network.load(record),
+                Some((_, Recorded::Average(average))) => average.load(record),
                 Some((_, Recorded::Part(part))) => part.load(record),
                 None => Ok(()),
             }
         })?;
         if let Some((optimizer, position)) = loaded {
-            self.optimizer = optimizer;
+            self.optimizer = optimizer.into(self.fresh_optimizer())?;
             self.position = position;
         }
         let lines = folder.rewind(&self.position)?;
@@ -121,14 +149,19 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// What a checkpoint records, by name: networks, and the parts of terms.
+    /// What a checkpoint records, by name: networks, their averages, and the parts of terms.
     fn recorded(&mut self) -> Vec<(String, Recorded<'_>)> {
         let networks = self.networks.iter_mut().enumerate();
         let networks =
             networks.map(|(number, network)| (name_of(number), Recorded::Network(&mut **network)));
         let parts = self.stepper.objective.parts();
         let parts = parts.map(|(name, part)| (format!("term.{name}"), Recorded::Part(part)));
-        networks.chain(parts).collect()
+        let averages = self.averages.iter_mut().enumerate();
+        let averages = averages.map(|(number, average)| {
+            let name = format!("ema.{}", name_of(number));
+            (name, Recorded::Average(&mut **average))
+        });
+        networks.chain(averages).chain(parts).collect()
     }
 
     fn records(&mut self) -> Result<Records, TrainError> {
@@ -137,6 +170,7 @@ impl<'a> Run<'a> {
             .map(|(name, recorded)| {
                 let record = match recorded {
                     Recorded::Network(network) => network.record(),
+                    Recorded::Average(average) => average.record(),
                     Recorded::Part(part) => part.record(),
                 };
                 let record = record.map_err(|reason| TrainError::Checkpoint {
@@ -185,13 +219,12 @@ impl<'a> Run<'a> {
                 ..Position::default()
             };
             let mut batches = self.loader.epoch(phase.0.start as u64);
-            let rate = self.recipe.optimizer.learning_rate;
             measured(phase, |_| {
                 let Some(batch) = batches.next() else {
                     return Ok(None);
                 };
                 let before = self.position.counts;
-                self.step(&batch, rate)?;
+                self.step(&batch)?;
                 Ok(Some(self.position.counts.since(&before)))
             })
         };
@@ -207,13 +240,12 @@ impl<'a> Run<'a> {
     fn epoch(mut self, task: &Task) -> Result<Self, TrainError> {
         let recipe = self.recipe;
         let epoch = self.position.epoch;
-        let factor = recipe.schedule.factor_at(epoch, recipe.epochs);
-        let learning_rate = recipe.optimizer.learning_rate * factor;
-
+        let mut due_to_save = false;
         for batch in self.loader.epoch_from(epoch as u64, self.position.step) {
             let started = Instant::now();
             let step = batch.index;
-            let values = self.step(&batch, learning_rate)?;
+            let learning_rate = self.learning_rate(epoch, step);
+            let values = self.step(&batch)?;
             self.position.sums.add(&values, batch.labels.len());
             self.position.step = step + 1;
             let seconds = started.elapsed().as_secs_f64();
@@ -229,10 +261,15 @@ impl<'a> Run<'a> {
                     values,
                 })?;
             }
+            due_to_save |= due(step, recipe.log.checkpoint_steps);
+            if !self.ends_a_step(step) {
+                continue;
+            }
             // After the last step of an epoch, its line is still written.
             let stop = self.distiller.interrupt.is_requested() && step + 1 < self.loader.batches();
-            if stop || due(step, recipe.log.checkpoint_steps) {
+            if stop || due_to_save {
                 self.save()?;
+                due_to_save = false;
             }
             if stop {
                 return Err(self.interrupted());
@@ -242,12 +279,13 @@ impl<'a> Run<'a> {
         self.evaluate(epoch)?;
         let record = EpochRecord {
             epoch,
-            learning_rate,
+            learning_rate: self.learning_rate(epoch, 0),
             train: self.position.sums.mean(),
             score_ratio: (self.position.score_ratios > 0.0)
                 .then(|| self.position.score_ratios / self.position.step as f64),
             test: self.evaluation.as_ref().map(TestRecord::from),
             peers: self.peers.iter().map(TestRecord::from).collect(),
+            ema: self.of_average.as_ref().map(TestRecord::from),
         };
         let seconds = self.position.seconds;
         task.say(&describe(
@@ -287,8 +325,26 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// One step. A loss that is not finite is refused before it is applied.
-    fn step(&mut self, batch: &kd_data::Batch, learning_rate: f64) -> Result<Values, TrainError> {
+    /// The learning rate of the step that a batch belongs to.
+    fn learning_rate(&self, epoch: usize, batch: usize) -> f64 {
+        let OptimizerRecipe {
+            learning_rate,
+            accumulate,
+            ..
+        } = self.recipe.optimizer;
+        let steps = self.loader.batches().div_ceil(accumulate);
+        let at = Moment::new([epoch, self.recipe.epochs], [batch / accumulate, steps]);
+        learning_rate * self.recipe.schedule.factor_at(at)
+    }
+
+    /// Whether the optimiser takes a step after this batch of an epoch.
+    fn ends_a_step(&self, batch: usize) -> bool {
+        let all = self.loader.batches();
+        (batch + 1).is_multiple_of(self.recipe.optimizer.accumulate) || batch + 1 == all
+    }
+
+    /// One batch. A loss that is not finite is refused before it is applied.
+    fn step(&mut self, batch: &kd_data::Batch) -> Result<Values, TrainError> {
         let (epoch, step) = (self.position.epoch, batch.index);
         let not_finite = |term: &str, value| TrainError::NonFinite {
             term: term.to_string(),
@@ -311,9 +367,23 @@ impl<'a> Run<'a> {
         if let Some(ratio) = computed.score_ratio {
             self.position.score_ratios += f64::from(ratio);
         }
-        let (networks, optimizer) = (&mut self.networks, &mut self.optimizer);
         self.stepper
-            .apply(computed.loss, networks, optimizer, learning_rate);
+            .accept(computed.loss, &self.networks, &mut self.pending);
+        if self.ends_a_step(step) {
+            let rate = self.learning_rate(epoch, step);
+            self.stepper.follow(
+                &mut self.pending,
+                &mut self.networks,
+                &mut self.optimizer,
+                rate,
+                self.recipe.optimizer.clip,
+            );
+            if let Some(EmaRecipe { decay }) = self.recipe.ema {
+                for (average, network) in self.averages.iter_mut().zip(&self.networks) {
+                    average.follow(&**network, decay);
+                }
+            }
+        }
         Ok(values)
     }
 
@@ -331,6 +401,18 @@ impl<'a> Run<'a> {
                 (Some(student), peers)
             }
             _ => (None, Vec::new()),
+        };
+        self.of_average = match (&self.distiller.test_set, self.averages.first()) {
+            (Some(set), Some(average)) if self.evaluation.is_some() => {
+                let device = self.networks[0].device();
+                let size = recipe.evaluation_batch_size;
+                let measured = measure(&*average.frozen(), set, size, &device, &Progress::Silent);
+                Some(measured.map_err(|reason| TrainError::Evaluation {
+                    epoch,
+                    reason: Box::new(reason),
+                })?)
+            }
+            _ => None,
         };
         Ok(())
     }
@@ -412,6 +494,12 @@ impl<'a> Run<'a> {
             student,
             peers: networks.collect(),
             peer_evaluations: self.peers,
+            average: self
+                .averages
+                .into_iter()
+                .next()
+                .map(|average| average.into_any()),
+            average_evaluation: self.of_average,
             parts: parts.map(|(name, part)| (name, part.into_any())).collect(),
             history: self.history,
             evaluation: self.evaluation,

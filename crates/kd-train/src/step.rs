@@ -8,6 +8,7 @@ use kd_data::{Batch, ImageSet};
 use kd_models::{Features, Heads};
 
 use crate::TrainError;
+use crate::gradients::{Pending, Trainable};
 use crate::log::ForwardCounts;
 use crate::network::{Frozen, Network};
 use crate::objective::{Loss, Objective};
@@ -148,19 +149,42 @@ impl Stepper {
         })
     }
 
-    /// Applies a step: gradients, the optimiser, memories.
-    pub(crate) fn apply(
+    /// What follows gradients: the networks, then the parts of terms.
+    pub(crate) fn modules<'a>(
+        &'a self,
+        networks: &'a [Box<dyn Network>],
+    ) -> Vec<&'a dyn Trainable> {
+        let networks = networks.iter().map(|network| &**network as &dyn Trainable);
+        networks.chain(self.objective.trainable()).collect()
+    }
+
+    /// Accepts a batch: its gradients wait, its memories are taken in.
+    pub(crate) fn accept(
         &mut self,
         loss: Loss,
+        networks: &[Box<dyn Network>],
+        pending: &mut Pending,
+    ) {
+        pending.add(loss.total.backward(), &self.modules(networks));
+        self.objective.remember(loss);
+    }
+
+    /// Follows the gradients that wait.
+    pub(crate) fn follow(
+        &mut self,
+        pending: &mut Pending,
         networks: &mut [Box<dyn Network>],
         optimizer: &mut ModuleOptimizer,
         rate: f64,
+        clip: Option<f64>,
     ) {
-        let mut gradients = loss.total.backward();
-        for network in networks {
-            network.step(optimizer, rate, &mut gradients);
+        let shares = pending.finish(&self.modules(networks), clip);
+        let networks = networks.iter_mut();
+        let networks = networks.map(|network| &mut **network as &mut dyn Trainable);
+        let modules = networks.chain(self.objective.trainable_mut());
+        for (module, share) in modules.zip(shares) {
+            module.step(optimizer, rate, share);
         }
-        self.objective.accept(loss, &mut gradients, optimizer, rate);
     }
 }
 

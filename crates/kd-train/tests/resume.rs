@@ -63,6 +63,32 @@ fn killed_runs_end_as_if_they_had_not_been() {
     assert_equal(&finish(PICK, &folder, true), &whole, "killed twice");
 }
 
+/// Moments, velocities, averages and the place in a schedule come back as they were; a checkpoint
+/// waits for the end of a step of several batches.
+#[test]
+fn killed_runs_of_other_optimisers_end_as_if_they_had_not_been() {
+    let root = tempfile::tempdir().unwrap();
+    let cosine = "schedule={ kind = \"cosine\", warmup = 0.3 }";
+    for (number, recipe) in [
+        format!("kd|optimizer.kind=adamw|{cosine}|ema={{ decay = 0.9 }}|optimizer.decay=weights"),
+        format!("vid|optimizer.accumulate=3|optimizer.clip=0.5|{cosine}"),
+        "dml|optimizer.kind=rmsprop|ema={ decay = 0.5 }".into(),
+        "ce|schedule.kind=one_cycle|optimizer.accumulate=2".into(),
+        "ce|optimizer.kind=lion|optimizer.weight_decay=0.1".into(),
+        "ce|optimizer.kind=lamb".into(),
+        "ce|optimizer.kind=adagrad".into(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let whole = finish(&recipe, &root.path().join(format!("{number}-whole")), false);
+        let folder = root.path().join(number.to_string());
+        killed_at(&recipe, &folder, (0, 2));
+        killed_at(&recipe, &folder, (1, 2));
+        assert_equal(&finish(&recipe, &folder, true), &whole, &recipe);
+    }
+}
+
 /// Every place where the process can die while a checkpoint takes the place of another.
 #[test]
 fn a_checkpoint_is_whole_whenever_the_process_dies() {

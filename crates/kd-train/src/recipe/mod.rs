@@ -1,18 +1,19 @@
 //! What decides the outcome of a run.
 
 mod named;
+mod optimizer;
+mod schedule;
 mod term;
 mod text;
 
 use std::collections::BTreeMap;
 
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{ModuleOptimizer, SgdConfig};
 use kd_augment::Preset;
 use kd_data::ImageSet;
 use serde::{Deserialize, Serialize};
 
+pub use optimizer::{Decay, Method, OptimizerRecipe};
+pub use schedule::{Moment, ScheduleRecipe, Shape};
 pub use term::TermRecipe;
 pub(crate) use term::boundary;
 
@@ -66,10 +67,13 @@ pub struct Recipe {
     pub teachers: Teachers,
     /// Images in a forward pass of an evaluation. Changes memory and speed alone.
     pub evaluation_batch_size: usize,
-    /// Stochastic gradient descent.
+    /// How parameters follow their gradients.
     pub optimizer: OptimizerRecipe,
-    /// The learning rate over the epochs.
+    /// The learning rate over the run.
     pub schedule: ScheduleRecipe,
+    /// An average of the weights. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<EmaRecipe>,
     /// What the networks are shown, by name. `original` is always there.
     pub views: Views,
     /// What is asked of the student, by name.
@@ -90,35 +94,15 @@ pub enum Teachers {
     MeanProbabilities,
 }
 
-/// Stochastic gradient descent as PyTorch defines it, without dampening:
-///
-/// `g = grad + weight_decay · w;  v = momentum · v + g;  w -= lr · (nesterov ? g + momentum · v : v)`
-///
-/// Weight decay applies to every parameter, batch norm included, as in the reference experiments.
+/// An exponential moving average of the weights, which is measured and given back in addition to the
+/// last ones: after each step `average = decay · average + (1 - decay) · weights`, statistics of
+/// batch norms included.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OptimizerRecipe {
-    /// Before the schedule.
-    pub learning_rate: f64,
-    /// In `[0, 1)`.
-    pub momentum: f64,
-    /// Look ahead by one velocity.
-    pub nesterov: bool,
-    /// At least 0.
-    pub weight_decay: f64,
-}
-
-/// The learning rate is multiplied by `factor` once each of the `milestones` is reached.
-///
-/// Milestones are shares of the run, so a run of another length keeps the shape of its schedule:
-/// `epoch >= round(milestone · epochs)`, epochs counted from 0.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ScheduleRecipe {
-    /// Shares of the run in `(0, 1]`, ascending.
-    pub milestones: Vec<f64>,
-    /// In `(0, 1]`.
-    pub factor: f64,
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct EmaRecipe {
+    /// In `(0, 1)`. An average remembers about `1 / (1 - decay)` steps.
+    pub decay: f64,
 }
 
 /// What is written while the run goes on.
@@ -145,29 +129,10 @@ impl Default for Recipe {
             evaluation_batch_size: 256,
             optimizer: OptimizerRecipe::default(),
             schedule: ScheduleRecipe::default(),
+            ema: None,
             views: Views::from([(ORIGINAL.to_string(), View::default())]),
             terms: term::hinton(),
             log: LogRecipe::default(),
-        }
-    }
-}
-
-impl Default for OptimizerRecipe {
-    fn default() -> Self {
-        Self {
-            learning_rate: 0.05,
-            momentum: 0.9,
-            nesterov: false,
-            weight_decay: 5e-4,
-        }
-    }
-}
-
-impl Default for ScheduleRecipe {
-    fn default() -> Self {
-        Self {
-            milestones: vec![0.625, 0.75, 0.875],
-            factor: 0.1,
         }
     }
 }
@@ -179,33 +144,6 @@ impl Default for LogRecipe {
             checkpoint_steps: 0,
             evaluate_epochs: 1,
         }
-    }
-}
-
-impl OptimizerRecipe {
-    /// The optimiser, without velocities. Burn keeps momentum and weight decay as f32.
-    pub fn init(&self) -> ModuleOptimizer {
-        let momentum = (self.momentum > 0.0).then(|| {
-            MomentumConfig::new()
-                .with_momentum(self.momentum)
-                .with_dampening(0.0)
-                .with_nesterov(self.nesterov)
-        });
-        let decay =
-            (self.weight_decay > 0.0).then(|| WeightDecayConfig::new(self.weight_decay as f32));
-        SgdConfig::new()
-            .with_momentum(momentum)
-            .with_weight_decay(decay)
-            .init()
-    }
-}
-
-impl ScheduleRecipe {
-    /// What the learning rate of `epoch` is multiplied with.
-    pub fn factor_at(&self, epoch: usize, epochs: usize) -> f64 {
-        let reached = |share: &&f64| epoch >= (**share * epochs as f64).round() as usize;
-        self.factor
-            .powi(self.milestones.iter().filter(reached).count() as i32)
     }
 }
 
@@ -327,47 +265,11 @@ impl Recipe {
         count("peers", self.peers)?;
         count("branches", self.branches)?;
         count("evaluation_batch_size", self.evaluation_batch_size)?;
-        let OptimizerRecipe {
-            learning_rate,
-            momentum,
-            weight_decay,
-            ..
-        } = self.optimizer;
-        range(
-            "optimizer.learning_rate",
-            learning_rate,
-            learning_rate.is_finite() && learning_rate > 0.0,
-            "a positive number",
-        )?;
-        range(
-            "optimizer.momentum",
-            momentum,
-            (0.0..1.0).contains(&momentum),
-            "a number in [0, 1)",
-        )?;
-        range(
-            "optimizer.weight_decay",
-            weight_decay,
-            weight_decay.is_finite() && weight_decay >= 0.0,
-            "0 or a positive number",
-        )?;
-        let factor = self.schedule.factor;
-        range(
-            "schedule.factor",
-            factor,
-            factor > 0.0 && factor <= 1.0,
-            "a number in (0, 1]",
-        )?;
-        let mut last = 0.0;
-        for milestone in &self.schedule.milestones {
-            let fits = *milestone > last && *milestone <= 1.0;
-            range(
-                "schedule.milestones",
-                *milestone,
-                fits,
-                "ascending shares of the run in (0, 1]",
-            )?;
-            last = *milestone;
+        self.optimizer.check()?;
+        self.schedule.check()?;
+        if let Some(EmaRecipe { decay }) = self.ema {
+            let fits = decay > 0.0 && decay < 1.0;
+            range("ema.decay", decay, fits, "a number in (0, 1)")?;
         }
         view::check(&self.views)?;
         self.terms
@@ -391,24 +293,5 @@ impl Recipe {
                 reason: "no term has a weight, expected at least one".into(),
             }),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_schedule_scales_with_the_run() {
-        let schedule = ScheduleRecipe::default();
-        let changes = |epochs| -> Vec<usize> {
-            (1..epochs)
-                .filter(|e| schedule.factor_at(*e, epochs) < schedule.factor_at(*e - 1, epochs))
-                .collect()
-        };
-        assert_eq!(changes(240), [150, 180, 210]);
-        assert_eq!(changes(480), [300, 360, 420]);
-        assert_eq!(changes(8), [5, 6, 7]);
-        assert!((schedule.factor_at(239, 240) - 1e-3).abs() < 1e-15);
     }
 }

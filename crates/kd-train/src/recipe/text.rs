@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use super::Recipe;
+use super::optimizer::OF_METHOD;
+use super::schedule::OF_SHAPE;
 use crate::TrainError;
 use crate::term::Terms;
 use crate::view::ORIGINAL;
@@ -93,6 +95,23 @@ impl Recipe {
         };
         let mut table =
             toml::Table::try_from(&self).map_err(|e| refuse("recipe", e.to_string()))?;
+        let overrides: Vec<T> = overrides.into_iter().collect();
+        // The keys of one method are not those of another.
+        for (place, keys) in [("optimizer", &OF_METHOD[..]), ("schedule", &OF_SHAPE)] {
+            let kind = format!("{place}.kind");
+            let named = |item: &T| {
+                item.as_ref()
+                    .split('=')
+                    .next()
+                    .is_some_and(|key| key.trim() == kind)
+            };
+            if let (true, Some(table)) = (
+                overrides.iter().any(named),
+                table.get_mut(place).and_then(toml::Value::as_table_mut),
+            ) {
+                table.retain(|key, _| !keys.iter().any(|known| *known == key));
+            }
+        }
         for item in overrides {
             let item = item.as_ref();
             let (key, value) = item

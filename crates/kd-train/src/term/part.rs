@@ -2,24 +2,23 @@
 
 use std::any::Any;
 
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::store::ModuleRecord;
-use burn::tensor::{Bytes, Gradients};
+use burn::tensor::{Bytes, Gradients, Tensor};
 
 use super::{Losses, Reads, Setting, Step, Term};
 use crate::TrainError;
-use crate::modules::not_finite;
+use crate::gradients::{self, Trainable};
+use crate::modules::{norms_and_biases, not_finite};
 
 /// What an accepted step leaves to remember, whatever its type.
 pub(crate) type Update = Box<dyn Any>;
 
 /// A term of any type, with its parts: what a run keeps.
-pub(crate) trait Part: Send {
+pub(crate) trait Part: Trainable + Send {
     fn reads_at(&self, epoch: usize, epochs: usize) -> Vec<Reads>;
     fn losses(&self, step: &Step<'_>) -> Result<(Losses, Update), TrainError>;
-    /// Takes the parts' share of the gradients, and steps.
-    fn step(&mut self, optimizer: &mut ModuleOptimizer, rate: f64, gradients: &mut Gradients);
     fn remember(&mut self, update: Update);
     /// Whether the parts have parameters or memories.
     fn has_record(&self) -> bool;
@@ -63,6 +62,35 @@ impl<T: Term> Made<T> {
     }
 }
 
+impl<T: Term> Trainable for Made<T> {
+    fn take(&self, gradients: &mut Gradients) -> GradientsParams {
+        GradientsParams::from_module(gradients, self.parts())
+    }
+
+    fn add(&self, sum: GradientsParams, more: GradientsParams) -> GradientsParams {
+        gradients::add(self.parts(), sum, more)
+    }
+
+    fn square_sum(&self, gradients: &GradientsParams) -> Option<Tensor<1>> {
+        gradients::square_sum(self.parts(), gradients)
+    }
+
+    fn scaled(&self, gradients: GradientsParams, by: &Tensor<1>) -> GradientsParams {
+        gradients::scaled(self.parts(), gradients, by)
+    }
+
+    fn step(&mut self, optimizer: &mut ModuleOptimizer, rate: f64, gradients: GradientsParams) {
+        self.change(|_, parts| match gradients.is_empty() {
+            true => parts,
+            false => optimizer.step(rate, parts, gradients),
+        });
+    }
+
+    fn norms_and_biases(&self) -> Vec<ParamId> {
+        norms_and_biases(self.parts())
+    }
+}
+
 impl<T: Term> Part for Made<T> {
     fn reads_at(&self, epoch: usize, epochs: usize) -> Vec<Reads> {
         self.term.reads_at(epoch, epochs)
@@ -71,16 +99,6 @@ impl<T: Term> Part for Made<T> {
     fn losses(&self, step: &Step<'_>) -> Result<(Losses, Update), TrainError> {
         let (losses, update) = self.term.losses(self.parts(), step)?;
         Ok((losses, Box::new(update)))
-    }
-
-    fn step(&mut self, optimizer: &mut ModuleOptimizer, rate: f64, gradients: &mut Gradients) {
-        self.change(|_, parts| {
-            let gradients = GradientsParams::from_module(gradients, &parts);
-            match gradients.is_empty() {
-                true => parts,
-                false => optimizer.step(rate, parts, gradients),
-            }
-        });
     }
 
     fn remember(&mut self, update: Update) {

@@ -27,8 +27,10 @@ pub fn train_set() -> ImageSet {
     Shapes::render(0, Split::Train, 60)
 }
 
-/// Five steps an epoch, the last of four images, two epochs.
+/// Five steps an epoch, the last of four images, two epochs. Keys may follow the name, as in
+/// `kd|optimizer.kind=adamw`.
 pub fn recipe(name: &str) -> Recipe {
+    let (name, keys) = name.split_once('|').unwrap_or((name, ""));
     let overrides = [
         "epochs=2",
         "batch_size=14",
@@ -36,9 +38,10 @@ pub fn recipe(name: &str) -> Recipe {
         "log.every_steps=1",
         "log.checkpoint_steps=2",
     ];
+    let keys = keys.split('|').filter(|key| !key.is_empty());
     Recipe::named(name)
         .unwrap()
-        .with_overrides(overrides)
+        .with_overrides(overrides.into_iter().chain(keys))
         .unwrap()
 }
 

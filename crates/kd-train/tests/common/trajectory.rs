@@ -9,7 +9,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_store::burn_pack::Reader;
 use kd_models::{Architecture, Classifier, Classify, InputSpec, ModelConfig, Statistics};
-use kd_train::{Labels, Objective, OptimizerRecipe, Recipe, Seen, Setting, Terms, Values};
+use kd_train::{Labels, Method, Objective, OptimizerRecipe, Recipe, Seen, Setting, Terms, Values};
 use serde_json::Value;
 
 use crate::formula;
@@ -62,9 +62,10 @@ impl Run {
         };
         let recipe = Recipe::named(recipe).unwrap();
         let setting = Setting::new(10, &[], device);
-        let optimizer = OptimizerRecipe {
+        let mut optimizer = OptimizerRecipe::default();
+        optimizer.method = Method::Sgd {
+            momentum: 0.9,
             nesterov,
-            ..OptimizerRecipe::default()
         };
         Self {
             student: student.train(),
