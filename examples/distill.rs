@@ -31,6 +31,7 @@ Examples:
 
 Left behind in --out:
   student.safetensors  weights with PyTorch's tensor names; of a student with branches, its last head
+  ema.safetensors      their moving average, if the recipe has one
   peer1.safetensors, … those of each network that was trained with it
   report.html          curves, calibration, pictures of what the networks were shown
   metrics.jsonl        every loss term; equal for equal runs, interrupted or not
@@ -214,10 +215,21 @@ fn train<S: Student>(
             files.push(path);
         }
     }
+    if let Some(average) = &outcome.average {
+        let path = folder.join("ema.safetensors");
+        weights::save(&average.deployed(), &path)?;
+        files.push(path);
+    }
     let test = outcome.evaluation.as_ref();
     let each = &outcome.peer_evaluations;
     if let (Some(test), false) = (test, options.common.json) {
         print(test)?;
+        if let Some(ema) = &outcome.average_evaluation {
+            let [top1, nll, ece] = [100.0 * ema.top1, ema.nll, ema.ece];
+            print(format_args!(
+                "average: top-1 {top1:.2} %, NLL {nll:.3}, ECE {ece:.3}"
+            ))?;
+        }
         for (number, peer) in each.iter().enumerate() {
             let [top1, nll, ece] = [100.0 * peer.top1, peer.nll, peer.ece];
             print(format_args!(
