@@ -28,6 +28,7 @@ mod pixels;
 mod progress;
 mod rank;
 mod recipe;
+mod recording;
 mod report;
 mod run;
 mod run_folder;
@@ -59,6 +60,7 @@ pub use rank::{
     rank_augmentations_with_student,
 };
 pub use recipe::{LogRecipe, OptimizerRecipe, Recipe, ScheduleRecipe, Teachers, TermRecipe};
+pub use recording::RecordAs;
 pub use term::{
     Ask, Cc, Ce, Crd, CrdParts, Depth, FitNet, Fsp, Ft, FtParts, LabelKind, Labels, Losses, Mmd,
     NoParts, Nst, Okddip, One, PeerTeacher, Pkt, PsKd, Reads, Seen, Setting, Shapes, Step, Term,
