@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use kd::models::{BranchedClassifier, weights};
 use kd::prelude::*;
-use kd::train::{Terms, TrainError};
+use kd::train::{RecordAs, Terms, TrainError};
 use kd_examples::{
     CommonOptions, MultiplyAdds, Sets, Statistics, Student, costs, costs_json, interrupt, note,
     print, start,
@@ -27,6 +27,8 @@ Examples:
   distill --data DIR --teacher resnet56 --teacher-weights resnet56.th --student resnet8 --limit 20000 --epochs 12
   distill --recipe dml --student resnet8 --peer resnet20 --epochs 6                    (two networks, no teacher)
   distill --recipe crd_tlcutmix_pick --teacher-weights FILE --dry-run                  (what it would cost)
+  distill --teacher-weights FILE --record teacher.logits                               (ask the teacher once, ...)
+  distill --replay teacher.logits --student resnet14 --weights-seed 1                  (... and replay its answers)
   distill --resume --out runs/distill-resnet8-0 ...                                    (the same options: go on)
 
 Left behind in --out:
@@ -75,6 +77,24 @@ struct Options {
     #[arg(long = "peer", value_name = "NAME")]
     peers: Vec<Architecture>,
 
+    /// Record the logits that the teacher gives in this file, for --replay in later runs; goes on with the file if it is
+    /// there
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    record: Option<PathBuf>,
+
+    /// How they are recorded: f32 (equal to the bit), f16, or top-K, e.g. top-10 (the K largest, the rest shared evenly)
+    #[arg(long, value_name = "f32|f16|top-K", default_value_t = RecordAs::F32, requires = "record")]
+    record_as: RecordAs,
+
+    /// Learn from this recording in place of a teacher: of the same data, recipe seed, batch size and views. Student,
+    /// losses, temperatures and --weights-seed are free. With --teacher-weights the recording must be that teacher's
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
+
+    /// Seed of the initial weights; by default --seed, which is also that of the order and of every draw
+    #[arg(long, value_name = "N")]
+    weights_seed: Option<u64>,
+
     /// Print what each step passes and costs, and what the run would take on this machine, and stop
     #[arg(long)]
     dry_run: bool,
@@ -97,6 +117,12 @@ struct Options {
 
     #[command(flatten)]
     common: CommonOptions,
+}
+
+impl Options {
+    fn weights_seed(&self) -> u64 {
+        self.weights_seed.unwrap_or(self.common.seed)
+    }
 }
 
 fn main() -> ExitCode {
@@ -149,7 +175,7 @@ fn train<S: Student>(
 ) -> anyhow::Result<Value> {
     let summary = student.summary();
     let architecture = summary.architecture;
-    let name = format!("distill-{architecture}-{}", options.common.seed);
+    let name = format!("distill-{architecture}-{}", options.weights_seed());
     let folder = options.common.folder(&name);
     let networks: Vec<_> = [architecture]
         .into_iter()
@@ -161,7 +187,11 @@ fn train<S: Student>(
         .collect();
     note(format_args!(
         "{} -> {} on {} images of {}, {} epochs; test on {}",
-        teacher.map_or("labels", |t| t.architecture().name()),
+        match (&options.replay, teacher) {
+            (Some(_), _) => "a recording",
+            (None, Some(teacher)) => teacher.architecture().name(),
+            (None, None) => "labels",
+        },
         networks.join(" and "),
         sets.train.len(),
         sets.name,
@@ -187,6 +217,19 @@ fn train<S: Student>(
     for peer in peers {
         distiller = distiller.with_peer(peer);
     }
+    if let Some(path) = &options.record {
+        let bytes = distiller.recording_bytes(&sets.train, options.record_as)?;
+        note(format_args!(
+            "{}: the recording will have {bytes} bytes ({:.3} GB) as {}",
+            path.display(),
+            bytes as f64 / 1e9,
+            options.record_as
+        ));
+        distiller = distiller.with_recording(path, options.record_as);
+    }
+    if let Some(path) = &options.replay {
+        distiller = distiller.with_replay(path);
+    }
     if options.dry_run {
         let run = distiller.dry_run(student, &sets.train)?;
         if !options.common.json {
@@ -199,7 +242,7 @@ fn train<S: Student>(
         .with_interrupt(interrupt()?)
         .with_progress(Progress::Auto);
     let outcome = distiller.run(student, &sets.train);
-    if let Err(TrainError::Interrupted { .. }) = &outcome {
+    if let Err(TrainError::Interrupted { .. } | TrainError::RecordingWrite { .. }) = &outcome {
         let resume = if options.resume { "" } else { " --resume" };
         note(format_args!("to go on: {}{resume}", typed()));
     }
@@ -248,6 +291,9 @@ fn train<S: Student>(
         "student": architecture,
         "epochs": outcome.history.len(),
         "seed": options.common.seed,
+        "weights_seed": options.weights_seed(),
+        "record": options.record,
+        "replay": options.replay,
         "samples": test.map(|t| t.samples),
         "top1": test.map(|t| t.top1),
         "top5": test.map(|t| t.top5),
@@ -309,7 +355,10 @@ fn teacher(
     sets: &Sets,
     device: &Device,
 ) -> anyhow::Result<Option<Classifier>> {
-    if !recipe.needs_teacher(&Terms::standard())? {
+    if !recipe.needs_teacher(&Terms::standard())? && options.record.is_none() {
+        return Ok(None);
+    }
+    if options.replay.is_some() && options.teacher_weights.is_none() {
         return Ok(None);
     }
     let Some(path) = &options.teacher_weights else {
@@ -334,7 +383,7 @@ fn student(options: &Options, sets: &Sets, device: &Device) -> anyhow::Result<Cl
     Ok(match &options.weights {
         Some(path) => weights::restore(path, options.student, &spec, None, device)?,
         None => {
-            let config = ModelConfig::new(spec).with_seed(options.common.seed);
+            let config = ModelConfig::new(spec).with_seed(options.weights_seed());
             let student = options.student.unwrap_or(Architecture::ResNet8);
             student.init(&config, device)?
         }
@@ -354,7 +403,7 @@ fn branched(
             options.recipe
         );
     }
-    let config = ModelConfig::new(sets.input_spec()?).with_seed(options.common.seed);
+    let config = ModelConfig::new(sets.input_spec()?).with_seed(options.weights_seed());
     let student = options.student.unwrap_or(Architecture::ResNet8);
     Ok(BranchedClassifier::new(student, &config, branches, device)?)
 }
@@ -381,7 +430,7 @@ fn peers(
     let architectures = named.chain(std::iter::repeat(student)).take(count);
     let peer = |(number, architecture): (u64, Architecture)| {
         // Far from the seeds that are typed.
-        let seed = options.common.seed.wrapping_add(number << 32);
+        let seed = options.weights_seed().wrapping_add(number << 32);
         let config = ModelConfig::new(sets.input_spec()?).with_seed(seed);
         Ok(architecture.init(&config, device)?)
     };

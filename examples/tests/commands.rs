@@ -780,3 +780,54 @@ fn the_zoo_lists_every_network() {
         "{message}"
     );
 }
+
+#[test]
+fn a_teacher_is_asked_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (weights, file) = (student(folder.path()), at("teacher.logits"));
+    let distill = |out: &str| {
+        let mut command = example("distill");
+        command.args(["--recipe", "kd", "--limit", "64", "--epochs", "1"]);
+        command.arg("--out").arg(at(out));
+        command
+    };
+    let metrics = |out: &str| fs::read(at(out).join("metrics.jsonl")).unwrap();
+    json(distill("plain").arg("--teacher-weights").arg(&weights));
+    // The size is said before the file is there.
+    let mut recorded = distill("recorded");
+    recorded.arg("--teacher-weights").arg(&weights);
+    let recorded = recorded.arg("--record").arg(&file).output().unwrap();
+    let said = String::from_utf8_lossy(&recorded.stderr);
+    let size = format!("will have {} bytes", fs::metadata(&file).unwrap().len());
+    assert!(recorded.status.success() && said.contains(&size), "{said}");
+    json(distill("replayed").arg("--replay").arg(&file));
+    assert_eq!(metrics("recorded"), metrics("plain"));
+    assert_eq!(metrics("replayed"), metrics("plain"));
+    // Other initial weights under the same draws.
+    let mut other = distill("other");
+    let other = json(other.args(["--weights-seed", "1", "--replay"]).arg(&file));
+    assert_eq!(
+        (&other["seed"], &other["weights_seed"]),
+        (&0.into(), &1.into())
+    );
+    assert_ne!(metrics("other"), metrics("plain"));
+    refused(
+        distill("seed").args(["--seed", "1", "--replay"]).arg(&file),
+        &["teacher.logits", "the seed of the recipe is 0, expected 1"],
+    );
+    refused(
+        distill("top")
+            .args(["--record-as", "top-10", "--record"])
+            .arg(&file)
+            .arg("--teacher-weights")
+            .arg(&weights),
+        &["top-10", "10 classes"],
+    );
+    refused(
+        example("distill")
+            .args(["--recipe", "fitnet", "--limit", "64", "--replay"])
+            .arg(&file),
+        &["fitnet", "a recording holds its logits alone"],
+    );
+}

@@ -14,6 +14,7 @@ use crate::log::EpochRecord;
 use crate::network::{Frozen, Network, frozen, trained};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
+use crate::recording::{Blocks, Plan, RecordAs, Recorder, Recording, refuse_features};
 use crate::run::Run;
 use crate::run_folder::{Identity, RunFolder};
 use crate::teachers::Ensemble;
@@ -59,6 +60,8 @@ pub struct Distiller {
     pub(crate) progress: Progress,
     pub(crate) name: String,
     pub(crate) interrupt: Interrupt,
+    record: Option<(PathBuf, RecordAs)>,
+    replay: Option<PathBuf>,
 }
 
 /// What a run gives back.
@@ -134,6 +137,8 @@ impl Distiller {
             progress: Progress::Silent,
             name: "train".into(),
             interrupt: Interrupt::default(),
+            record: None,
+            replay: None,
         })
     }
 
@@ -202,6 +207,86 @@ impl Distiller {
         self
     }
 
+    /// Records the logits that the teacher gives in this file. What the file holds already is taken
+    /// from it, so a run that was interrupted goes on with its recording, and a longer run extends
+    /// that of a shorter one; a file of another teacher, other data, another seed, batch size or
+    /// views is refused.
+    ///
+    /// The run learns from the logits as they are recorded, as every replay will. Of a pool all
+    /// candidates are recorded, also where the teacher would be asked only about those that are
+    /// picked.
+    pub fn with_recording(mut self, path: impl Into<PathBuf>, record_as: RecordAs) -> Self {
+        self.record = Some((path.into(), record_as));
+        self
+    }
+
+    /// Learns from the logits in this file, which [`Distiller::with_recording`] wrote, in place of a
+    /// teacher. Student, peers, losses, temperatures, optimiser and the criterion of a pool may be
+    /// others; the seed of the recipe, its batch size and the views that are asked about must be
+    /// those of the recording. A recipe with losses of features is refused, since the file holds
+    /// logits alone.
+    ///
+    /// A teacher that is given as well is asked nothing; the recording must be its own.
+    pub fn with_replay(mut self, path: impl Into<PathBuf>) -> Self {
+        self.replay = Some(path.into());
+        self
+    }
+
+    /// Returns how many bytes the recording of a run over this set has when it is complete.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Recipe`] if the teacher is asked nothing, or its answers cannot be recorded.
+    pub fn recording_bytes(
+        &self,
+        train_set: &ImageSet,
+        record_as: RecordAs,
+    ) -> Result<u64, TrainError> {
+        let recipe = self.recipe.for_data(train_set);
+        // All fingerprints are of one length.
+        let teacher = self.teacher().map(|teacher| teacher.fingerprint());
+        let teacher = teacher.unwrap_or("0".repeat(64));
+        Ok(self.plan(&recipe, train_set, teacher, record_as)?.bytes())
+    }
+
+    /// What there is to record.
+    fn plan(
+        &self,
+        recipe: &Recipe,
+        train_set: &ImageSet,
+        teacher: String,
+        record_as: RecordAs,
+    ) -> Result<Plan, TrainError> {
+        record_as.check(train_set.classes())?;
+        let plan = Plan::new(recipe, &self.terms, train_set, teacher, record_as)?;
+        match plan.is_empty() {
+            false => Ok(plan),
+            true => Err(TrainError::Recipe {
+                place: "terms".into(),
+                reason: "ask the teacher nothing, so there is nothing to record".into(),
+            }),
+        }
+    }
+
+    /// The recording that answers for the teacher.
+    fn replayed(
+        &self,
+        recipe: &Recipe,
+        train_set: &ImageSet,
+        teacher: Option<&str>,
+    ) -> Result<Option<(Recording, Plan)>, TrainError> {
+        let Some(path) = &self.replay else {
+            return Ok(None);
+        };
+        refuse_features(recipe, &self.terms)?;
+        // Of no teacher: the file may be any one's.
+        let teacher = teacher.unwrap_or_default().to_string();
+        let record_as = RecordAs::default();
+        let mut plan = Plan::new(recipe, &self.terms, train_set, teacher, record_as)?;
+        let blocks = Blocks::replay(path, &mut plan)?;
+        Ok(Some((Recording::Replayed(blocks), plan)))
+    }
+
     /// Train `student` on `train_set`, and give it back. A run that is resumed is given the same fresh student again.
     ///
     /// # Errors
@@ -210,8 +295,9 @@ impl Distiller {
     /// [`TrainError::Clones`] about the networks, [`TrainError::Unfit`] when a network and a set do not belong together, [`TrainError::NonFinite`] when a term of the loss is not finite (the step is not applied),
     /// [`TrainError::NotFinite`] when a weight is not finite, [`TrainError::Interrupted`] when a stop was requested,
     /// [`TrainError::Io`], [`TrainError::RunExists`], [`TrainError::Occupied`], [`TrainError::InUse`],
-    /// [`TrainError::Resume`] and [`TrainError::Checkpoint`] about the folder, and what data, augmentation and device
-    /// report. The folder is not made before everything else that can fail at the beginning has not failed.
+    /// [`TrainError::Resume`] and [`TrainError::Checkpoint`] about the folder, [`TrainError::Recording`],
+    /// [`TrainError::OtherRecording`], [`TrainError::RecordingInUse`] and [`TrainError::RecordingWrite`] about a recording,
+    /// and what data, augmentation and device report. The folder is not made before everything else that can fail at the beginning has not failed.
     pub fn run<S: Classify + 'static>(
         &self,
         student: S,
@@ -221,12 +307,33 @@ impl Distiller {
         if let (Some(path), false) = (&self.folder, self.resume) {
             RunFolder::check_free(path)?;
         }
+        let recipe = self.recipe.for_data(train_set);
+        let recorded = self.record.is_some() || self.replay.is_some();
+        let teacher = (self.folder.is_some() || recorded)
+            .then(|| Some(self.teacher()?.fingerprint()))
+            .flatten();
+        let replay = self.replayed(&recipe, train_set, teacher.as_deref())?;
+        let heard = match (&replay, &self.record) {
+            (Some((Recording::Replayed(blocks), _)), _) => {
+                Some((blocks.teacher().to_string(), blocks.record_as()))
+            }
+            (_, Some((_, record_as))) => teacher.clone().map(|teacher| (teacher, *record_as)),
+            _ => teacher.clone().map(|teacher| (teacher, RecordAs::F32)),
+        };
+        let heard = heard.map(|(teacher, record_as)| match record_as {
+            // Its own answers, to the bit.
+            RecordAs::F32 => teacher,
+            record_as => format!("{teacher} as {record_as}"),
+        });
         let identity = self
             .folder
             .is_some()
-            .then(|| self.identity(&student, train_set));
-        let recipe = self.recipe.for_data(train_set);
-        let mut run = self.prepare(&recipe, student, train_set)?;
+            .then(|| self.identity(&student, train_set, heard));
+        let mut run = self.prepare(&recipe, student, train_set, replay)?;
+        if let (Some((path, record_as)), Some(teacher)) = (&self.record, teacher) {
+            let plan = self.plan(&recipe, train_set, teacher, *record_as)?;
+            run.record(Recorder::open(path, &plan)?, plan);
+        }
         if let (Some(path), Some(identity)) = (&self.folder, identity) {
             run.open(RunFolder::open(
                 path,
@@ -271,7 +378,10 @@ impl Distiller {
     ) -> Result<DryRun, TrainError> {
         self.check(&student, train_set)?;
         let recipe = self.recipe.for_data(train_set);
-        self.prepare(&recipe, student, train_set)?.dry()
+        let teacher = self.replay.is_some().then(|| self.teacher()).flatten();
+        let teacher = teacher.map(|teacher| teacher.fingerprint());
+        let replay = self.replayed(&recipe, train_set, teacher.as_deref())?;
+        self.prepare(&recipe, student, train_set, replay)?.dry()
     }
 
     /// A run at its beginning.
@@ -280,6 +390,7 @@ impl Distiller {
         recipe: &'a Recipe,
         student: S,
         train_set: &ImageSet,
+        replay: Option<(Recording, Plan)>,
     ) -> Result<Run<'a>, TrainError> {
         let loader = LoaderConfig::new(recipe.batch_size)
             .with_seed(recipe.seed)
@@ -288,12 +399,20 @@ impl Distiller {
         let mut networks = vec![trained(student)];
         networks.extend(self.peers.iter().map(|peer| peer.copy()));
         different(&networks)?;
-        Run::new(self, recipe, networks, train_set, loader)
+        Run::new(self, recipe, networks, train_set, loader, replay)
     }
 
     fn check<S: Classify>(&self, student: &S, train_set: &ImageSet) -> Result<(), TrainError> {
-        if self.recipe.needs_teacher(&self.terms)? && self.teacher().is_none() {
+        let needs_teacher = self.recipe.needs_teacher(&self.terms)? && self.replay.is_none();
+        if (needs_teacher || self.record.is_some()) && self.teacher().is_none() {
             return Err(TrainError::NoTeacher);
+        }
+        if let (Some((path, _)), true) = (&self.record, self.replay.is_some()) {
+            return Err(TrainError::Recording {
+                path: path.clone(),
+                reason: "cannot be written by a run that replays one: its teacher is not asked"
+                    .into(),
+            });
         }
         if self.recipe.peers != 1 + self.peers.len() {
             return Err(TrainError::Peers {
@@ -320,11 +439,16 @@ impl Distiller {
         self.recipe.check_for(train_set.len())
     }
 
-    fn identity<S: Classify + 'static>(&self, student: &S, train_set: &ImageSet) -> Identity {
+    fn identity<S: Classify + 'static>(
+        &self,
+        student: &S,
+        train_set: &ImageSet,
+        teacher: Option<String>,
+    ) -> Identity {
         Identity {
             training_set: train_set.fingerprint(),
             test_set: self.test_set.as_ref().map(ImageSet::fingerprint),
-            teacher: self.teacher().map(|teacher| teacher.fingerprint()),
+            teacher,
             student: frozen(student).fingerprint(),
             peers: self
                 .peers

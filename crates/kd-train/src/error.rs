@@ -159,6 +159,46 @@ pub enum TrainError {
         /// What was given now.
         found: String,
     },
+    /// A file is no recording of a teacher, is damaged, or lacks what is needed.
+    #[error("{path}: the recording {reason}")]
+    Recording {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A recording is of another teacher, other data, or another recipe.
+    #[error("{path}: the recording does not fit: {what} is {found}, expected {expected}")]
+    OtherRecording {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+        /// What the run needs.
+        expected: String,
+        /// What the recording holds.
+        found: String,
+    },
+    /// Another process writes the recording, or replays one that was to be written.
+    #[error("{path}: another process is at work on this recording; wait for its end")]
+    RecordingInUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A recording could not be continued, for example because the disk is full. What it holds can
+    /// be read, and the run stopped with a checkpoint.
+    #[error(
+        "{path}: the recording could not be continued: {reason}; it is whole up to its last block, \
+         number {blocks}, and the run goes on from its checkpoint once there is room"
+    )]
+    RecordingWrite {
+        /// The file.
+        path: PathBuf,
+        /// Blocks that it holds.
+        blocks: usize,
+        /// The system's reason.
+        reason: std::io::Error,
+    },
     /// The device could not finish a computation.
     #[error("the device failed: {0}")]
     Device(String),

@@ -118,6 +118,11 @@ impl Pending {
         self.batches += 1;
     }
 
+    /// Whether no gradient waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batches == 0
+    }
+
     /// Averages over the batches, scales a norm that is larger than `clip` down to it, and gives
     /// each module its share.
     pub(crate) fn finish(

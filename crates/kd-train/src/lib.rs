@@ -30,6 +30,7 @@ mod pixels;
 mod progress;
 mod rank;
 mod recipe;
+mod recording;
 mod report;
 mod run;
 mod run_folder;
@@ -64,6 +65,7 @@ pub use recipe::{
     Decay, EmaRecipe, LogRecipe, Method, Moment, OptimizerRecipe, Recipe, ScheduleRecipe, Shape,
     Teachers, TermRecipe,
 };
+pub use recording::RecordAs;
 pub use term::{
     Ask, Cc, Ce, Crd, CrdParts, Depth, FitNet, Fsp, Ft, FtParts, LabelKind, Labels, Losses, Mmd,
     NoParts, Nst, Okddip, One, PeerTeacher, Pkt, PsKd, Reads, Seen, Setting, Shapes, Step, Term,

@@ -1,7 +1,7 @@
 //! Mixed images of a batch: mixes are drawn and applied, and picked from where there is a pool.
 
-use burn::tensor::Tensor;
-use kd_augment::{DrawKey, Mix, Mixer, ParamSharing, Pool, tensor};
+use burn::tensor::{Int, Tensor, TensorData};
+use kd_augment::{DrawKey, Mix, Mixer, ParamSharing, Picked, Pool, tensor};
 use kd_data::Batch;
 
 use crate::TrainError;
@@ -40,6 +40,10 @@ impl Mixing {
     ) -> Result<Self, TrainError> {
         let mixer = Mixer::new(mix, sharing)?;
         Ok(Self { mixer, pool })
+    }
+
+    pub(crate) fn has_pool(&self) -> bool {
+        self.pool.is_some()
     }
 
     pub(crate) fn needs_student(&self) -> bool {
@@ -81,12 +85,64 @@ impl Mixing {
         let student = student.as_mut().map(|ask| ask as &mut dyn FnMut(_) -> _);
         let base = first.clone();
         let picked = pool.draw(&self.mixer, base, key, ids, index, teacher, student)?;
-        Ok(Mixed {
+        Ok(Mixed::from(picked))
+    }
+
+    /// All candidates of the pool, copy after copy; what a teacher that is recorded is asked about.
+    pub(crate) fn candidates(
+        &self,
+        base: &[Tensor<4>],
+        key: &DrawKey,
+        batch: &Batch,
+    ) -> Result<Tensor<4>, TrainError> {
+        let first = base.first().ok_or(TrainError::Unread { what: "images" })?;
+        let [_, _, height, width] = first.dims();
+        let (ids, index) = (&batch.ids, batch.index as u64);
+        let copies = self.pool.map_or(1, |pool| pool.copies) as u32;
+        let copy = |number: u32| -> Result<_, TrainError> {
+            let key = key.copy(key.copy.wrapping_add(number));
+            let plan = self.mixer.sample(&key, ids, index, [height, width])?;
+            Ok(tensor::mix(&plan, first.clone())?)
+        };
+        let copies: Result<Vec<_>, _> = (0..copies).map(copy).collect();
+        Ok(Tensor::cat(copies?, 0))
+    }
+
+    /// Picks from a pool for whose candidates the teacher has answered already.
+    pub(crate) fn picked(
+        &self,
+        base: &[Tensor<4>],
+        key: &DrawKey,
+        batch: &Batch,
+        logits: &Tensor<2>,
+        mut student: Option<Forward<'_>>,
+    ) -> Result<Mixed, TrainError> {
+        let first = base.first().ok_or(TrainError::Unread { what: "images" })?;
+        let pool = self.pool.unwrap_or_default();
+        let student = student.as_mut().map(|ask| ask as &mut dyn FnMut(_) -> _);
+        let (ids, index) = (&batch.ids, batch.index as u64);
+        let teacher = |_| logits.clone();
+        let base = first.clone();
+        let mut picked = pool.draw(&self.mixer, base, key, ids, index, teacher, student)?;
+        if !pool.criterion.needs_teacher() {
+            // It asked for what was picked, and was given the answers for all candidates.
+            let rows: Vec<i32> = picked.indices.iter().map(|row| *row as i32).collect();
+            let rows = TensorData::new(rows, [picked.indices.len()]);
+            let rows = Tensor::<1, Int>::from_data(rows, &logits.device());
+            picked.teacher_logits = logits.clone().select(0, rows);
+        }
+        Ok(Mixed::from(picked))
+    }
+}
+
+impl From<Picked> for Mixed {
+    fn from(picked: Picked) -> Self {
+        Self {
             images: vec![picked.images],
             shares: shares(picked.own, picked.partner, picked.lambda),
             logits: Some(picked.teacher_logits),
             score_ratio: Some(picked.score_ratio),
-        })
+        }
     }
 }
 

@@ -16,8 +16,10 @@ use crate::log::{EpochRecord, EpochTiming, Line, TestRecord};
 use crate::network::Network;
 use crate::progress::{Progress, Task, duration};
 use crate::recipe::{EmaRecipe, Moment, OptimizerRecipe};
+use crate::recording::{Plan, Recorder, Recording};
 use crate::run_folder::RunFolder;
 use crate::step::Stepper;
+use crate::teachers::Voice;
 use crate::term::Part;
 use crate::values::Values;
 use crate::{Distiller, Outcome, Recipe, TrainError, report};
@@ -44,6 +46,9 @@ pub(crate) struct Run<'a> {
     recipe: &'a Recipe,
     loader: Loader,
     folder: Option<RunFolder>,
+    recording: Option<Recording>,
+    /// What the recording is asked.
+    plan: Option<Plan>,
     stepper: Stepper,
     networks: Vec<Box<dyn Network>>,
     optimizer: ModuleOptimizer,
@@ -70,13 +75,17 @@ impl<'a> Run<'a> {
         networks: Vec<Box<dyn Network>>,
         train_set: &ImageSet,
         loader: Loader,
+        replay: Option<(Recording, Plan)>,
     ) -> Result<Self, TrainError> {
+        let (recording, plan) = replay.unzip();
         let teacher = distiller.teacher();
         let mut run = Self {
             distiller,
             recipe,
             loader,
             folder: None,
+            recording,
+            plan,
             stepper: Stepper::new(recipe, &distiller.terms, train_set, teacher, &networks)?,
             optimizer: recipe.optimizer.init(),
             pending: Pending::default(),
@@ -114,9 +123,21 @@ impl<'a> Run<'a> {
         let (Some(_), Some(batch)) = (&self.distiller.folder, self.loader.epoch(0).next()) else {
             return Ok(None);
         };
-        let teacher = self.distiller.teacher();
-        let views = self.stepper.views(&batch, teacher, &self.networks)?;
+        let views = self.stepper.views(&batch, self.voice(), &self.networks)?;
         report::Samples::of(&batch, &views)
+    }
+
+    fn voice(&self) -> Voice<'_> {
+        Voice {
+            network: self.distiller.teacher(),
+            recording: self.recording.as_ref(),
+        }
+    }
+
+    /// Records what the teacher answers from here on, and takes what the file holds from there.
+    pub(crate) fn record(&mut self, recorder: Recorder, plan: Plan) {
+        self.recording = Some(Recording::Recorded(recorder));
+        self.plan = Some(plan);
     }
 
     /// Leaves what there is to leave in this folder, and goes on where its checkpoint stands.
@@ -136,6 +157,9 @@ impl<'a> Run<'a> {
         if let Some((optimizer, position)) = loaded {
             self.optimizer = optimizer.into(self.fresh_optimizer())?;
             self.position = position;
+        }
+        if let (Some(recording), Some(plan)) = (&self.recording, &self.plan) {
+            recording.covers(plan, [self.position.epoch, self.position.step])?;
         }
         let lines = folder.rewind(&self.position)?;
         self.history = lines
@@ -245,7 +269,17 @@ impl<'a> Run<'a> {
             let started = Instant::now();
             let step = batch.index;
             let learning_rate = self.learning_rate(epoch, step);
-            let values = self.step(&batch)?;
+            let values = match self.step(&batch) {
+                Err(error @ TrainError::RecordingWrite { .. }) => {
+                    // Nothing has changed since the step before. The reason is worth more than
+                    // whether there was room for a checkpoint: without a new one, the old one stands.
+                    if epoch + step > 0 && self.pending.is_empty() {
+                        let _ = self.save();
+                    }
+                    return Err(error);
+                }
+                values => values?,
+            };
             self.position.sums.add(&values, batch.labels.len());
             self.position.step = step + 1;
             let seconds = started.elapsed().as_secs_f64();
@@ -352,8 +386,7 @@ impl<'a> Run<'a> {
             epoch,
             step,
         };
-        let teacher = self.distiller.teacher();
-        let computed = match self.stepper.compute(batch, teacher, &self.networks) {
+        let computed = match self.stepper.compute(batch, self.voice(), &self.networks) {
             Err(TrainError::Augment(AugmentError::ScoreIsNan { .. })) => {
                 return Err(not_finite("the score of a candidate", f32::NAN));
             }
@@ -453,6 +486,10 @@ impl<'a> Run<'a> {
                 epoch: last / steps,
                 step: last % steps,
             });
+        }
+        // A step that a checkpoint is behind is not asked again.
+        if let Some(recording) = &self.recording {
+            recording.flush()?;
         }
         let records = match self.folder {
             Some(_) => self.records()?,

@@ -13,6 +13,7 @@ use crate::log::ForwardCounts;
 use crate::network::{Frozen, Network};
 use crate::objective::{Loss, Objective};
 use crate::recipe::Recipe;
+use crate::teachers::Voice;
 use crate::term::{Ask, Depth, LabelKind, Reads, Seen, Setting, Shapes, Terms};
 use crate::viewer::Viewer;
 
@@ -93,13 +94,18 @@ impl Stepper {
     pub(crate) fn views(
         &self,
         batch: &Batch,
-        teacher: Option<&dyn Frozen>,
+        teacher: Voice<'_>,
         networks: &[Box<dyn Network>],
     ) -> Result<Vec<(String, Seen)>, TrainError> {
         let mut counts = ForwardCounts::default();
+        // A recording answers what is asked in this epoch alone.
+        let needs = match teacher.recording {
+            None => self.needs.clone(),
+            Some(_) => self.objective.needs(batch.epoch as usize),
+        };
         let seen = self
             .viewer
-            .views(batch, teacher, networks, &self.needs, &mut counts)?;
+            .views(batch, teacher, networks, &needs, &mut counts)?;
         let names = self.viewer.names().map(str::to_string);
         Ok(names.zip(seen).collect())
     }
@@ -108,7 +114,7 @@ impl Stepper {
     pub(crate) fn compute(
         &self,
         batch: &Batch,
-        teacher: Option<&dyn Frozen>,
+        teacher: Voice<'_>,
         networks: &[Box<dyn Network>],
     ) -> Result<Computed, TrainError> {
         let epoch = batch.epoch as usize;

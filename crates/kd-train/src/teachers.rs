@@ -1,13 +1,90 @@
-//! Several teachers, which speak with one voice.
+//! Who answers for the teacher: a network, several that speak with one voice, or a recording.
 
-use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor};
 use kd_models::{Features, Heads, InputSpec};
 use sha2::{Digest, Sha256};
 
+use crate::TrainError;
 use crate::modules::hex;
 use crate::network::Frozen;
+use crate::pixels::rows;
 use crate::recipe::Teachers;
+use crate::recording::{Question, Recording};
+
+/// Who answers for the teacher. A recording is asked first.
+#[derive(Clone, Copy)]
+pub(crate) struct Voice<'a> {
+    pub(crate) network: Option<&'a dyn Frozen>,
+    pub(crate) recording: Option<&'a Recording>,
+}
+
+impl Voice<'_> {
+    fn network(&self) -> Result<&dyn Frozen, TrainError> {
+        self.network.ok_or(TrainError::NoTeacher)
+    }
+
+    /// Returns the logits of the images, which are made only if the network must be asked. `count`
+    /// grows by those that it was asked about.
+    pub(crate) fn logits(
+        &self,
+        question: &Question<'_>,
+        images: impl FnOnce() -> Result<Tensor<4>, TrainError>,
+        device: &Device,
+        count: &mut u64,
+    ) -> Result<Tensor<2>, TrainError> {
+        if let Some(recording) = self.recording
+            && let Some(known) = recording.known(question)?
+        {
+            return Ok(as_recorded(question, &known, device));
+        }
+        let images = images()?;
+        *count += images.dims()[0] as u64;
+        let logits = self.network()?.logits(images);
+        match self.recording {
+            None => Ok(logits),
+            Some(recording) => {
+                let kept = recording.keep(question, logits)?;
+                Ok(as_recorded(question, &kept, device))
+            }
+        }
+    }
+
+    /// Returns maps, embedding and logits of the images. A recording holds the logits alone, so the
+    /// network is asked in any case.
+    pub(crate) fn features(
+        &self,
+        question: &Question<'_>,
+        images: Tensor<4>,
+        device: &Device,
+        count: &mut u64,
+    ) -> Result<Features, TrainError> {
+        let mut features = self.unrecorded(images, count)?;
+        if let Some(recording) = self.recording {
+            let kept = match recording.known(question)? {
+                Some(known) => known,
+                None => recording.keep(question, features.logits)?,
+            };
+            features.logits = as_recorded(question, &kept, device);
+        }
+        Ok(features)
+    }
+
+    /// Returns maps, embedding and logits of images that no question of a recording names.
+    pub(crate) fn unrecorded(
+        &self,
+        images: Tensor<4>,
+        count: &mut u64,
+    ) -> Result<Features, TrainError> {
+        *count += images.dims()[0] as u64;
+        Ok(self.network()?.features(images))
+    }
+}
+
+fn as_recorded(question: &Question<'_>, logits: &[f32], device: &Device) -> Tensor<2> {
+    let count = question.copies as usize * question.ids.len();
+    rows(logits, logits.len() / count.max(1), device)
+}
 
 /// Two teachers or more.
 pub(crate) struct Ensemble {

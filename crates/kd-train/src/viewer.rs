@@ -12,8 +12,10 @@ use crate::log::ForwardCounts;
 use crate::mixing::{Forward, Mixing, Share};
 use crate::network::{Frozen, Network};
 use crate::pixels::{augmented, labels, mixed_labels, one_hot, rows};
+use crate::recording::Question;
 use crate::siblings::Siblings;
 use crate::step::Needs;
+use crate::teachers::Voice;
 use crate::term::{Depth, LabelKind, Labels, Seen};
 use crate::view::{self, Draws, Source, View, ViewLabels, Views};
 
@@ -97,7 +99,7 @@ impl Viewer {
     pub(crate) fn views(
         &self,
         batch: &Batch,
-        teacher: Option<&dyn Frozen>,
+        teacher: Voice<'_>,
         networks: &[Box<dyn Network>],
         needs: &BTreeMap<String, Needs>,
         counts: &mut ForwardCounts,
@@ -121,7 +123,15 @@ impl Viewer {
                 None => self.drawn(made, &key, batch, networks.len())?,
                 Some(of) => seen[self.place(of)].images.clone(),
             };
-            let key = key.view(view::number(&made.name));
+            let number = view::number(&made.name);
+            let key = key.view(number);
+            let question = Question {
+                epoch: batch.epoch,
+                step: batch.index as u64,
+                view: number,
+                copies: made.view.pool.map_or(1, |pool| pool.copies as u32),
+                ids: &batch.ids,
+            };
             let named = needs.labels > LabelKind::Nothing;
             let mut view = match &made.mixing {
                 None => Seen {
@@ -132,11 +142,16 @@ impl Viewer {
                 Some(mixing) => {
                     let student = mixing.needs_student().then(|| networks[0].frozen());
                     let scored = &mut counts.student_scored_images;
-                    let asks = [
-                        teacher.map(|teacher| counted(teacher, &mut counts.teacher_images)),
-                        student.as_deref().map(|student| counted(student, scored)),
-                    ];
-                    let mixed = mixing.mixed(&base, networks.len(), &key, batch, asks)?;
+                    let student = student.as_deref().map(|student| counted(student, scored));
+                    let asked = &mut counts.teacher_images;
+                    let mixed = if teacher.recording.is_some() && mixing.has_pool() {
+                        let pool = || mixing.candidates(&base, &key, batch);
+                        let logits = teacher.logits(&question, pool, &self.device, asked)?;
+                        mixing.picked(&base, &key, batch, &logits, student)?
+                    } else {
+                        let asks = [teacher.network.map(|t| counted(t, asked)), student];
+                        mixing.mixed(&base, networks.len(), &key, batch, asks)?
+                    };
                     Seen {
                         labels: named.then(|| self.mixed_labels(made, &mixed.shares, batch)),
                         images: mixed.images,
@@ -150,11 +165,24 @@ impl Viewer {
             let asked = view.teacher.is_some() && needs.teacher < Depth::Features;
             let skip = needs.teacher == Depth::Nothing || asked;
             if let (Some(images), false) = (view.images.first(), skip) {
-                let teacher = teacher.ok_or(TrainError::NoTeacher)?;
-                counts.teacher_images += images.dims()[0] as u64;
-                view.teacher = Some(match needs.teacher {
-                    Depth::Logits => Features::new(teacher.logits(images.clone())),
-                    _ => teacher.features(images.clone()),
+                let asked = &mut counts.teacher_images;
+                view.teacher = Some(match (needs.teacher, view.teacher) {
+                    (Depth::Logits, _) => {
+                        let images = || Ok(images.clone());
+                        let logits = teacher.logits(&question, images, &self.device, asked)?;
+                        Features::new(logits)
+                    }
+                    (_, None) => {
+                        teacher.features(&question, images.clone(), &self.device, asked)?
+                    }
+                    // Of what was picked; the pool's logits were recorded.
+                    (_, Some(picked)) => {
+                        let mut features = teacher.unrecorded(images.clone(), asked)?;
+                        if teacher.recording.is_some() {
+                            features.logits = picked.logits;
+                        }
+                        features
+                    }
                 });
             }
             seen.push(view);

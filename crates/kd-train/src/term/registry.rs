@@ -18,6 +18,7 @@ struct Entry {
     /// Settings as they are written to settings with every key.
     complete: fn(toml::Table) -> Result<toml::Table, String>,
     reads: fn(toml::Table) -> Result<Vec<Reads>, String>,
+    reads_at: fn(toml::Table, [usize; 2]) -> Result<Vec<Reads>, String>,
     make: Make,
 }
 
@@ -63,6 +64,9 @@ impl Terms {
         let entry = Entry {
             complete: |settings| Ok(decode::<T>(settings)?.1),
             reads: |settings| Ok(decode::<T>(settings)?.0.reads()),
+            reads_at: |settings, [epoch, epochs]| {
+                Ok(decode::<T>(settings)?.0.reads_at(epoch, epochs))
+            },
             make: |settings, setting| {
                 let (term, _) = decode::<T>(settings).map_err(|reason| TrainError::Recipe {
                     place: T::NAME.into(),
@@ -99,6 +103,16 @@ impl Terms {
     /// What a loss reads of each of its views.
     pub(crate) fn reads(&self, loss: &str, settings: &toml::Table) -> Result<Vec<Reads>, String> {
         (self.entry(loss)?.reads)(settings.clone())
+    }
+
+    /// What a loss reads of each of its views in an epoch, the first number, of so many.
+    pub(crate) fn reads_at(
+        &self,
+        loss: &str,
+        settings: &toml::Table,
+        epoch: [usize; 2],
+    ) -> Result<Vec<Reads>, String> {
+        (self.entry(loss)?.reads_at)(settings.clone(), epoch)
     }
 
     pub(crate) fn make(

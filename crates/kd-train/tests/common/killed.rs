@@ -14,6 +14,9 @@ pub const CHILD: &str = "KD_TEST_RESUME_FOLDER";
 /// The recipe of that process.
 const RECIPE: &str = "KD_TEST_RESUME_RECIPE";
 
+/// The file that it records its teacher in, if it does.
+const RECORD: &str = "KD_TEST_RESUME_RECORD";
+
 #[derive(Debug, PartialEq)]
 pub struct Ending {
     /// Of each network.
@@ -39,13 +42,29 @@ fn position(folder: &Path) -> Option<(u64, u64)> {
 pub fn child() {
     if let Some(folder) = std::env::var_os(CHILD) {
         let recipe = std::env::var(RECIPE).unwrap_or("tlcutmix_pick".into());
-        drop(small::run_with(&recipe, Path::new(&folder), true));
+        let record = std::env::var_os(RECORD);
+        let record = record.as_ref().map(Path::new);
+        drop(small::run_recording(
+            &recipe,
+            Path::new(&folder),
+            true,
+            record,
+        ));
     }
 }
 
 /// Starts a run in a process of its own and kills it once its checkpoint has reached a place.
 pub fn killed_at(recipe: &str, folder: &Path, place: (u64, u64)) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    killed_recording(recipe, folder, place, None);
+}
+
+/// The same, while the run may record its teacher.
+pub fn killed_recording(recipe: &str, folder: &Path, place: (u64, u64), record: Option<&Path>) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    if let Some(record) = record {
+        command.env(RECORD, record);
+    }
+    let mut child = command
         .args(["--exact", "child"])
         .env(CHILD, folder)
         .env(RECIPE, recipe)

@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use kd_data::{ImageSet, Shapes, Split};
 use kd_models::{Architecture, BranchedClassifier, Classifier, InputSpec, ModelConfig, Statistics};
-use kd_train::{Distiller, Outcome, Recipe, TrainError, fingerprint};
+use kd_train::{Distiller, Outcome, Recipe, RecordAs, TrainError, fingerprint};
 
 pub fn spec(statistics: Statistics) -> InputSpec {
     let set = train_set();
@@ -62,6 +62,16 @@ pub fn run(folder: &Path, resume: bool) -> Result<Outcome<Classifier>, TrainErro
 
 /// A run of another recipe, with the networks that it is for: the fingerprint of each afterwards.
 pub fn run_with(name: &str, folder: &Path, resume: bool) -> Result<Vec<String>, TrainError> {
+    run_recording(name, folder, resume, None)
+}
+
+/// The same, while the teacher may be recorded.
+pub fn run_recording(
+    name: &str,
+    folder: &Path,
+    resume: bool,
+    record: Option<&Path>,
+) -> Result<Vec<String>, TrainError> {
     let recipe = recipe(name);
     // Sixty images have few negatives.
     let recipe = match recipe.terms.contains_key("crd") {
@@ -79,6 +89,9 @@ pub fn run_with(name: &str, folder: &Path, resume: bool) -> Result<Vec<String>, 
         .with_test_set(Shapes::render(0, Split::Test, 30))
         .with_folder(folder)
         .with_resume(resume);
+    if let Some(path) = record {
+        distiller = distiller.with_recording(path, RecordAs::F32);
+    }
     for peer in 1..peers {
         distiller = distiller.with_peer(&network(Architecture::ResNet8, 1 + peer as u64));
     }
