@@ -36,7 +36,7 @@ Left behind in --out:
   ema.safetensors      their moving average, if the recipe has one
   peer1.safetensors, … those of each network that was trained with it
   report.html          curves, calibration, pictures of what the networks were shown
-  metrics.jsonl        every loss term; equal for equal runs, interrupted or not
+  metrics.jsonl        every loss term; equal for equal runs, interrupted or not; epochs.csv has the epochs as a table
   recipe.toml, run.json, timing.jsonl, checkpoint/")]
 struct Options {
     /// The network to learn from; not needed for files that name theirs, nor for the recipe `ce`

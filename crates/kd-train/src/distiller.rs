@@ -1,5 +1,6 @@
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use kd_data::{ImageSet, LoaderConfig};
@@ -10,7 +11,7 @@ use crate::TrainError;
 use crate::dry_run::DryRun;
 use crate::evaluation::fits;
 use crate::interrupt::Interrupt;
-use crate::log::EpochRecord;
+use crate::log::{EpochRecord, Line};
 use crate::network::{Frozen, Network, frozen, trained};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
@@ -60,9 +61,13 @@ pub struct Distiller {
     pub(crate) progress: Progress,
     pub(crate) name: String,
     pub(crate) interrupt: Interrupt,
+    pub(crate) observer: Option<Observer>,
     record: Option<(PathBuf, RecordAs)>,
     replay: Option<PathBuf>,
 }
+
+/// Who watches a run, and may stop it.
+pub(crate) type Observer = Box<dyn Fn(&Line) -> ControlFlow<()> + Send>;
 
 /// What a run gives back.
 #[derive(Debug)]
@@ -137,6 +142,7 @@ impl Distiller {
             progress: Progress::Silent,
             name: "train".into(),
             interrupt: Interrupt::default(),
+            observer: None,
             record: None,
             replay: None,
         })
@@ -204,6 +210,30 @@ impl Distiller {
     /// Stops the run once `interrupt` is requested. Default: only an error stops it.
     pub fn with_interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
+        self
+    }
+
+    /// Shows every line of the log to `observer`, whether it is written or not: the start, each
+    /// step, each epoch. Where it answers [`ControlFlow::Break`], the run stops as if an
+    /// [`Interrupt`] had been requested: with a checkpoint, from which it can be resumed.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// use kd_train::{Distiller, Line, Recipe};
+    ///
+    /// let watched = Distiller::new(Recipe::named("ce")?)?.with_observer(|line| match line {
+    ///     Line::Epoch(record) if record.train.loss < 0.01 => ControlFlow::Break(()),
+    ///     _ => ControlFlow::Continue(()),
+    /// });
+    /// # drop(watched);
+    /// # Ok::<(), kd_train::TrainError>(())
+    /// ```
+    pub fn with_observer(
+        mut self,
+        observer: impl Fn(&Line) -> ControlFlow<()> + Send + 'static,
+    ) -> Self {
+        self.observer = Some(Box::new(observer));
         self
     }
 

@@ -61,6 +61,66 @@ pub struct EpochRecord {
     pub ema: Option<TestRecord>,
 }
 
+/// Epochs as comma-separated values: a column for each number that some epoch has. A cell is
+/// empty where the epoch has none.
+pub(crate) fn table(history: &[EpochRecord]) -> String {
+    let rows: Vec<Vec<(String, String)>> = history.iter().map(cells).collect();
+    let mut columns: Vec<&str> = Vec::new();
+    for (name, _) in rows.iter().flatten() {
+        if !columns.contains(&name.as_str()) {
+            columns.push(name);
+        }
+    }
+    let quoted = |text: &str| match text.contains([',', '"', '\n']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_string(),
+    };
+    let line = |cells: Vec<String>| cells.join(",") + "\n";
+    let head = line(columns.iter().map(|column| quoted(column)).collect());
+    let body = rows.iter().map(|row| {
+        let cell = |column: &&str| {
+            let found = row.iter().find(|(name, _)| name == column);
+            found.map_or(String::new(), |(_, value)| value.clone())
+        };
+        line(columns.iter().map(cell).collect())
+    });
+    head + &body.collect::<String>()
+}
+
+/// The numbers of an epoch, by the names of their columns.
+fn cells(record: &EpochRecord) -> Vec<(String, String)> {
+    let mut cells = vec![
+        ("epoch".to_string(), record.epoch.to_string()),
+        ("learning_rate".into(), record.learning_rate.to_string()),
+        ("loss".into(), record.train.loss.to_string()),
+    ];
+    let terms = record.train.terms.iter();
+    cells.extend(terms.map(|(name, value)| (format!("train.{name}"), value.to_string())));
+    let ratio = record.score_ratio.map(|ratio| ratio.to_string());
+    cells.extend(ratio.map(|ratio| ("score_ratio".to_string(), ratio)));
+    let mut measured = |name: &str, test: &TestRecord| {
+        for (measure, value) in [
+            ("top1", Some(test.top1)),
+            ("top5", Some(test.top5)),
+            ("nll", Some(test.nll)),
+            ("ece", Some(test.ece)),
+            ("kl_human", test.kl_human),
+        ] {
+            cells.extend(value.map(|value| (format!("{name}.{measure}"), value.to_string())));
+        }
+    };
+    if let Some(test) = &record.test {
+        measured("test", test);
+    }
+    if let Some(ema) = &record.ema {
+        measured("ema", ema);
+    }
+    for (number, peer) in record.peers.iter().enumerate() {
+        measured(&format!("peer{number}"), peer);
+    }
+    cells
+}
+
 /// The measures of a student on the test set.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TestRecord {
@@ -127,5 +187,40 @@ impl ForwardCounts {
         self.student_images += other.student_images;
         self.student_scored_images += other.student_scored_images;
         self.teacher_images += other.teacher_images;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_a_column_for_whatever_some_epoch_has() {
+        let record = |epoch, term: &str, test| EpochRecord {
+            epoch,
+            learning_rate: 0.1,
+            train: Values {
+                loss: 1.5,
+                terms: BTreeMap::from([(term.to_string(), 0.25)]),
+            },
+            score_ratio: None,
+            test,
+            peers: Vec::new(),
+            ema: None,
+        };
+        let test = TestRecord {
+            top1: 0.5,
+            top5: 1.0,
+            nll: 2.0,
+            ece: 0.125,
+            kl_human: None,
+        };
+        let history = [record(0, "fsp", None), record(1, "a,b", Some(test))];
+        assert_eq!(
+            table(&history),
+            "epoch,learning_rate,loss,train.fsp,\"train.a,b\",test.top1,test.top5,test.nll,test.ece\n\
+             0,0.1,1.5,0.25,,,,,\n\
+             1,0.1,1.5,,0.25,0.5,1,2,0.125\n"
+        );
     }
 }

@@ -65,6 +65,8 @@ pub(crate) struct Run<'a> {
     of_average: Option<EvaluationReport>,
     samples: Option<report::Samples>,
     seconds: f64,
+    /// By an observer.
+    stopped: bool,
 }
 
 impl<'a> Run<'a> {
@@ -98,6 +100,7 @@ impl<'a> Run<'a> {
             of_average: None,
             samples: None,
             seconds: 0.0,
+            stopped: false,
         };
         run.optimizer = run.fresh_optimizer();
         if recipe.ema.is_some() {
@@ -215,17 +218,16 @@ impl<'a> Run<'a> {
             "steps",
         );
         task.resume_at((self.position.epoch * steps + self.position.step) as u64);
-        if let (Some(folder), 0) = (&mut self.folder, self.position.metrics_bytes) {
-            folder.log(&Line::Start {
-                weights: recipe
-                    .terms
-                    .iter()
-                    .map(|(name, term)| (name.clone(), term.weight))
-                    .collect(),
-                steps,
-                epochs: recipe.epochs,
-            })?;
-        }
+        let weights = recipe.terms.iter();
+        let start = Line::Start {
+            weights: weights
+                .map(|(name, term)| (name.clone(), term.weight))
+                .collect(),
+            steps,
+            epochs: recipe.epochs,
+        };
+        let anew = self.position.metrics_bytes == 0;
+        self.tell(start, anew)?;
         while self.position.epoch < recipe.epochs {
             self = self.epoch(&task)?;
         }
@@ -287,20 +289,19 @@ impl<'a> Run<'a> {
             self.seconds += seconds;
             task.message(format!("epoch {} loss {:.3}", epoch + 1, values.loss));
             task.advance(1);
-            if let (Some(folder), true) = (&mut self.folder, due(step, recipe.log.every_steps)) {
-                folder.log(&Line::Step {
-                    epoch,
-                    step,
-                    learning_rate,
-                    values,
-                })?;
-            }
+            let line = Line::Step {
+                epoch,
+                step,
+                learning_rate,
+                values,
+            };
+            self.tell(line, due(step, recipe.log.every_steps))?;
             due_to_save |= due(step, recipe.log.checkpoint_steps);
             if !self.ends_a_step(step) {
                 continue;
             }
             // After the last step of an epoch, its line is still written.
-            let stop = self.distiller.interrupt.is_requested() && step + 1 < self.loader.batches();
+            let stop = self.is_stopped() && step + 1 < self.loader.batches();
             if stop || due_to_save {
                 self.save()?;
                 due_to_save = false;
@@ -339,15 +340,32 @@ impl<'a> Run<'a> {
             epoch: epoch + 1,
             ..Position::default()
         };
+        self.tell(Line::Epoch(record), true)?;
         if let Some(folder) = &mut self.folder {
-            folder.log(&Line::Epoch(record))?;
             folder.log_timing(&timing)?;
+            folder.write_table(&self.history)?;
         }
         self.save()?;
-        if self.distiller.interrupt.is_requested() && self.position.epoch < recipe.epochs {
+        if self.is_stopped() && self.position.epoch < recipe.epochs {
             return Err(self.interrupted());
         }
         Ok(self)
+    }
+
+    /// Shows a line to whoever watches, and writes it if it is to be written.
+    fn tell(&mut self, line: Line, write: bool) -> Result<(), TrainError> {
+        if let Some(observer) = &self.distiller.observer {
+            self.stopped |= observer(&line).is_break();
+        }
+        match (&mut self.folder, write) {
+            (Some(folder), true) => folder.log(&line),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether somebody wants the run to stop.
+    fn is_stopped(&self) -> bool {
+        self.stopped || self.distiller.interrupt.is_requested()
     }
 
     fn interrupted(&self) -> TrainError {
@@ -518,6 +536,7 @@ impl<'a> Run<'a> {
                     timings: &folder.timings()?,
                     samples: self.samples.as_ref(),
                 })?;
+                folder.write_table(&self.history)?;
                 Some(folder.write_report(&html)?)
             }
             None => None,

@@ -4,6 +4,7 @@
 //! recipe.toml     every key written out
 //! run.json        which data and which teacher: a resumed run refuses others
 //! metrics.jsonl   the start, every so many steps, every epoch; no times, so equal runs compare equal
+//! epochs.csv      the epochs once more, as a table
 //! timing.jsonl    seconds and forward passes of each epoch
 //! checkpoint/     where to go on
 //! report.html     the page to look at
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::TrainError;
 use crate::checkpoint::{Checkpoint, Position};
 use crate::files::{create_atomically, write_atomically};
-use crate::log::{EpochTiming, Line};
+use crate::log::{EpochRecord, EpochTiming, Line, table};
 use crate::recipe::Recipe;
 use crate::term::Terms;
 
@@ -28,13 +29,15 @@ const RECIPE: &str = "recipe.toml";
 const METRICS: &str = "metrics.jsonl";
 const TIMING: &str = "timing.jsonl";
 const REPORT: &str = "report.html";
+const TABLE: &str = "epochs.csv";
 
 /// What a run replaces without asking, so a new one must not find it.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     RECIPE,
     METRICS,
     TIMING,
     REPORT,
+    TABLE,
     "checkpoint",
     "checkpoint.old",
     "checkpoint.tmp",
@@ -142,6 +145,11 @@ impl RunFolder {
 
     pub(crate) fn log(&mut self, line: &Line) -> Result<(), TrainError> {
         self.metrics.append(line)
+    }
+
+    /// Writes the epochs as a table, a row for each.
+    pub(crate) fn write_table(&self, history: &[EpochRecord]) -> Result<(), TrainError> {
+        write_atomically(&self.path.join(TABLE), table(history).as_bytes())
     }
 
     pub(crate) fn log_timing(&mut self, timing: &EpochTiming) -> Result<(), TrainError> {

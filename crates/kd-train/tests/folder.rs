@@ -168,6 +168,7 @@ fn a_run_leaves_its_own_files_and_touches_no_other() {
         "metrics.jsonl",
         "timing.jsonl",
         "report.html",
+        "epochs.csv",
         "checkpoint",
     ];
     let expected: BTreeSet<String> = own.iter().chain(&beside).map(|n| n.to_string()).collect();
@@ -258,8 +259,9 @@ fn weights_that_are_not_finite_do_not_replace_a_checkpoint() {
             .with_resume(true)
             .run(student(from), &train_set())
     };
-    // The third step, with the checkpoint of the second in place.
-    let found = error(run(2));
+    // The third step, with the checkpoint of the second in place; the first pass is not a step, but
+    // shows the shapes.
+    let found = error(run(3));
     match &found {
         TrainError::NotFinite {
             tensor,
@@ -272,4 +274,47 @@ fn weights_that_are_not_finite_do_not_replace_a_checkpoint() {
     let state = fs::read_to_string(root.path().join("checkpoint/state.json")).unwrap();
     assert!(state.contains("\"step\": 2"), "{state}");
     run(usize::MAX).unwrap();
+}
+
+#[test]
+fn an_observer_sees_every_line_and_may_stop_the_run() {
+    use std::ops::ControlFlow;
+    use std::sync::{Arc, Mutex};
+
+    let root = tempfile::tempdir().unwrap();
+    let (stopped, whole) = (root.path().join("stopped"), root.path().join("whole"));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::clone(&seen);
+    let run = small::distiller(recipe("kd|log.every_steps=0"))
+        .with_folder(&stopped)
+        .with_observer(move |line| {
+            lines.lock().unwrap().push(line.clone());
+            match line {
+                kd_train::Line::Step { step: 1, .. } => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        })
+        .run(network(Architecture::ResNet8, 1), &train_set());
+    let error = run.map(|_| ()).unwrap_err();
+    assert!(
+        matches!(error, TrainError::Interrupted { steps: 2, .. }),
+        "{error}"
+    );
+    // The start and two steps, though no step is written.
+    assert_eq!(seen.lock().unwrap().len(), 3);
+    let finish = |folder: &std::path::Path, resume| {
+        let distiller = small::distiller(recipe("kd|log.every_steps=0"));
+        let distiller = distiller.with_folder(folder).with_resume(resume);
+        distiller
+            .run(network(Architecture::ResNet8, 1), &train_set())
+            .unwrap();
+        ["metrics.jsonl", "epochs.csv"].map(|file| fs::read_to_string(folder.join(file)).unwrap())
+    };
+    let [metrics, table] = finish(&whole, false);
+    assert_eq!(finish(&stopped, true), [metrics, table.clone()]);
+    assert!(
+        table.starts_with("epoch,learning_rate,loss,train.ce,train.kl,test.top1"),
+        "{table}"
+    );
+    assert_eq!(table.lines().count(), 3);
 }
