@@ -124,8 +124,8 @@ fn half_precision_and_the_largest_logits_are_close_and_not_equal() {
         let exact = record(recipe(name), &root.path().join(name), RecordAs::F32);
         let exact = exact.history[1].train.loss;
         let mut last = 0.0;
-        let forms = [RecordAs::F16, RecordAs::TopK(9), RecordAs::TopK(2)];
-        for (record_as, tolerance) in forms.into_iter().zip([2e-3, 0.05, 0.5]) {
+        let forms = [RecordAs::F16, RecordAs::TopK(5), RecordAs::TopK(2)];
+        for (record_as, tolerance) in forms.into_iter().zip([2e-3, 0.5, 0.5]) {
             let file = root.path().join(format!("{name}-{record_as}"));
             let recorded = record(recipe(name), &file, record_as);
             let replayed = replay(recipe(name), &file).unwrap();
@@ -578,8 +578,8 @@ struct Tiny {
 impl Tiny {
     fn new() -> Self {
         let mut linear = LinearConfig::new(3, 10).init(&Device::flex());
-        linear.weight = linear.weight.map(|weight| weight * 0.0 + 0.1);
-        linear.bias = linear.bias.map(|bias| bias.map(|bias| bias * 0.0));
+        linear.weight = linear.weight.map(|weight| weight.zeros_like() + 0.1);
+        linear.bias = linear.bias.map(|bias| bias.map(|bias| bias.zeros_like()));
         Self {
             linear,
             spec: small::spec(Statistics::CIFAR10),
@@ -628,7 +628,7 @@ fn child_on_a_full_disk() {
     }
 }
 
-/// A process whose files may not exceed 60 KiB stands for a full disk: writing fails in the middle.
+/// A process whose files may not exceed 66 KiB stands for a full disk: writing fails in the middle.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_stops_the_run_with_a_checkpoint_and_a_recording_that_can_be_read() {
@@ -644,7 +644,7 @@ fn a_full_disk_stops_the_run_with_a_checkpoint_and_a_recording_that_can_be_read(
             .unwrap()
     };
     // Of 1,024 bytes each.
-    let output = run("60");
+    let output = run("66");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert!(
@@ -653,15 +653,17 @@ fn a_full_disk_stops_the_run_with_a_checkpoint_and_a_recording_that_can_be_read(
     );
     let file = root.path().join("teacher.logits");
     let length = fs::metadata(&file).unwrap().len();
-    assert!(length > 30_000 && length <= 60 * 1024, "{length}");
+    assert!(length > 30_000 && length <= 66 * 1024, "{length}");
     // A checkpoint of the step before, and a recording without half a block.
     let state = fs::read(root.path().join("recorded/checkpoint/state.json")).unwrap();
     let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
     let number = |key: &str| state["position"][key].as_u64().unwrap();
-    let steps = 5 * number("epoch") + number("step");
-    let block = |copies: u64| 44 + 14 * 4 + copies * 14 * 40 + 4;
-    let header = length - steps * (block(1) + block(20));
-    assert!(steps > 2 && header < 4096, "{steps} steps, {length} bytes");
+    // The recipe asks for one after every second step of an epoch, and this is none of those.
+    assert_eq!((number("epoch"), number("step")), (1, 1));
+    // Two blocks of six steps, and the first of the step that failed.
+    let blocks = 6 * 2 * 48 + (60 + 14) * (2 * 4 + 21 * 40) + 48 + 14 * 44;
+    let header = length.checked_sub(blocks).unwrap();
+    assert!(header < 2048, "{length} bytes, blocks {blocks}");
     // With room again it goes on, and ends as if nothing had been.
     let found = run_tiny(root.path(), true).unwrap();
     let plain = run_tiny(root.path(), false).unwrap();
