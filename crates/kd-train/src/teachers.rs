@@ -5,6 +5,7 @@ use burn::tensor::activation::softmax;
 use kd_models::{Features, Heads, InputSpec};
 use sha2::{Digest, Sha256};
 
+use crate::TrainError;
 use crate::modules::hex;
 use crate::network::Frozen;
 use crate::recipe::Teachers;
@@ -54,5 +55,9 @@ impl Frozen for Ensemble {
         let members = self.members.iter().map(|member| member.fingerprint());
         let all = format!("{:?} {}", self.say, members.collect::<Vec<_>>().join(" "));
         hex(&Sha256::digest(all))
+    }
+
+    fn failure(&self) -> Option<TrainError> {
+        self.members.iter().find_map(|member| member.failure())
     }
 }
