@@ -78,6 +78,7 @@ fn every_example_teaches() {
         ("rank_augmentations", "T. stddev"),
         ("diagnose", "T. stddev"),
         ("gallery", "share of the first"),
+        ("burn_learner", "CutMixPick"),
     ] {
         let output = example(name).arg("--help").output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
@@ -456,6 +457,8 @@ fn short_runs(folder: &Path) -> Vec<Command> {
         "diagnose",
         "gallery",
         "zoo",
+        "predict",
+        "burn_learner",
     ];
     let mut found: BTreeSet<String> = BTreeSet::new();
     for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap() {
@@ -465,6 +468,8 @@ fn short_runs(folder: &Path) -> Vec<Command> {
         }
     }
     assert_eq!(found, names.map(String::from).into(), "an example is new");
+    let image = folder.join("image.png");
+    image::RgbImage::new(40, 40).save(&image).unwrap();
     let of_weights = ["--limit", "40", "--weights"];
     names
         .map(|name| {
@@ -486,9 +491,11 @@ fn short_runs(folder: &Path) -> Vec<Command> {
                 "diagnose" => command
                     .args(["--limit", "40", "--means", "0", "--network"])
                     .arg(format!("resnet8={}", weights.display())),
+                "predict" => command.arg("--weights").arg(&weights).arg(&image),
+                "burn_learner" => command.args(of_weights).arg(&weights),
                 _ => &mut command,
             };
-            if name != "zoo" {
+            if !["zoo", "predict"].contains(&name) {
                 let out = if name == "gallery" {
                     "gallery.png"
                 } else {

@@ -150,8 +150,12 @@ impl Distiller {
 
     /// Adds a network to learn from. It is copied without autodiff, and not changed. Several speak
     /// with one voice: see [`Teachers`](crate::Teachers).
-    pub fn with_teacher<T: Classify + 'static>(mut self, teacher: &T) -> Self {
-        self.teachers.members.push(frozen(teacher));
+    pub fn with_teacher<T: Classify + 'static>(self, teacher: &T) -> Self {
+        self.add_teacher(frozen(teacher))
+    }
+
+    pub(crate) fn add_teacher(mut self, teacher: Box<dyn Frozen>) -> Self {
+        self.teachers.members.push(teacher);
         self
     }
 
@@ -323,7 +327,8 @@ impl Distiller {
     ///
     /// [`TrainError::NoTeacher`] when the recipe asks for one, [`TrainError::Peers`], [`TrainError::Branches`] and
     /// [`TrainError::Clones`] about the networks, [`TrainError::Unfit`] when a network and a set do not belong together, [`TrainError::NonFinite`] when a term of the loss is not finite (the step is not applied),
-    /// [`TrainError::NotFinite`] when a weight is not finite, [`TrainError::Interrupted`] when a stop was requested,
+    /// [`TrainError::NotFinite`] when a weight is not finite,
+    /// [`TrainError::TeacherAnswer`] and [`TrainError::TeacherFailed`] about an [`AnyTeacher`](crate::AnyTeacher), [`TrainError::Interrupted`] when a stop was requested,
     /// [`TrainError::Io`], [`TrainError::RunExists`], [`TrainError::Occupied`], [`TrainError::InUse`],
     /// [`TrainError::Resume`] and [`TrainError::Checkpoint`] about the folder, [`TrainError::Recording`],
     /// [`TrainError::OtherRecording`], [`TrainError::RecordingInUse`] and [`TrainError::RecordingWrite`] about a recording,

@@ -68,6 +68,25 @@ pub enum TrainError {
         /// What the data has.
         found: String,
     },
+    /// An [`AnyTeacher`](crate::AnyTeacher) gave what are no logits of the images that it was shown.
+    /// The step was not applied.
+    #[error("the teacher `{name}` answered with {found}, expected {expected}")]
+    TeacherAnswer {
+        /// The name of the teacher.
+        name: String,
+        /// What it answered.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// The function of an [`AnyTeacher`](crate::AnyTeacher) reported an error.
+    #[error("the teacher `{name}` failed: {reason}")]
+    TeacherFailed {
+        /// The name of the teacher.
+        name: String,
+        /// What the function reported.
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A term of the loss, or the score of a candidate, is not a finite number. The step was not applied.
     #[error("`{term}` is {value} at epoch {epoch}, step {step}; the step was not applied")]
     NonFinite {

@@ -134,7 +134,7 @@ pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, TrainE
         .map_err(|e| TrainError::Device(e.to_string()))
 }
 
-fn for_each_batch<T>(
+pub(crate) fn for_each_batch<T>(
     pass: impl Fn(Tensor<4>) -> T,
     set: &ImageSet,
     batch_size: usize,

@@ -4,6 +4,7 @@
 //! - [`View`]: what the networks are shown. [`Term`]: what is asked of them, by a name that [`Terms`] knows.
 //! - [`Distiller`]: the run. With a folder it leaves metrics, checkpoints and a page; interrupted, it goes on as if it had
 //!   not been.
+//! - [`AnyTeacher`]: a teacher that is a function, for other inference engines.
 //! - [`evaluate`]: how good a network is on a set.
 //! - [`rank_augmentations`]: how much a teacher's mean answer varies under each of some augmentations, which says how good
 //!   they are to distil with before any student is trained.
@@ -11,6 +12,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod any_teacher;
 mod average;
 mod checkpoint;
 mod diagnosis;
@@ -42,6 +44,7 @@ mod values;
 mod view;
 mod viewer;
 
+pub use any_teacher::AnyTeacher;
 pub use diagnosis::{
     Diagnosis, DiagnosisConfig, Disagreement, Figure, Layout, LossRelation, MixDiagnosis,
     MixDiagnosisConfig, NetworkDiagnosis, PickOverlap, TemperatureDiagnosis, diagnose_mixes,

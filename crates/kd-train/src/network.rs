@@ -9,6 +9,7 @@ use burn::tensor::{Bytes, Device, Gradients, Tensor};
 use kd_models::{Classify, Features, Heads, InputSpec};
 use sha2::{Digest, Sha256};
 
+use crate::TrainError;
 use crate::average::{Average, Averaged};
 use crate::evaluation::device_of;
 use crate::gradients::{self, Trainable};
@@ -23,6 +24,10 @@ pub(crate) trait Frozen: Send {
     fn input_spec(&self) -> &InputSpec;
     /// SHA-256 of its parameters and statistics, and of what it expects to be shown.
     fn fingerprint(&self) -> String;
+    /// Takes the error of a pass since this was last called. Only what is not a network has one.
+    fn failure(&self) -> Option<TrainError> {
+        None
+    }
 }
 
 /// Copies a network for being asked.

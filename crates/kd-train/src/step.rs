@@ -72,6 +72,7 @@ impl Stepper {
         }
         if needs.values().any(|needs| needs.teacher >= Depth::Features) {
             setting.teacher = teacher.map(|teacher| Shapes::of(&teacher.features(image())));
+            checked(teacher, Ok(()))?;
         }
         Ok(Self {
             viewer: Viewer::new(recipe.seed, &recipe.views, &needs, set, device)?,
@@ -105,7 +106,8 @@ impl Stepper {
         };
         let seen = self
             .viewer
-            .views(batch, teacher, networks, &needs, &mut counts)?;
+            .views(batch, teacher, networks, &needs, &mut counts);
+        let seen = checked(teacher.network, seen)?;
         let names = self.viewer.names().map(str::to_string);
         Ok(names.zip(seen).collect())
     }
@@ -120,9 +122,10 @@ impl Stepper {
         let epoch = batch.epoch as usize;
         let mut counts = ForwardCounts::default();
         let needs = self.objective.needs(epoch);
-        let mut seen = self
+        let seen = self
             .viewer
-            .views(batch, teacher, networks, &needs, &mut counts)?;
+            .views(batch, teacher, networks, &needs, &mut counts);
+        let mut seen = checked(teacher.network, seen)?;
         let names: Vec<&str> = self.viewer.names().collect();
         for (name, view) in names.iter().zip(&mut seen) {
             let ask = needs.get(*name).map_or(Ask::Never, |needs| needs.networks);
@@ -192,6 +195,15 @@ impl Stepper {
             module.step(optimizer, rate, share);
         }
     }
+}
+
+/// Returns the teacher's error, if it has one: what came of its answers is then worth nothing.
+fn checked<T>(
+    teacher: Option<&dyn Frozen>,
+    outcome: Result<T, TrainError>,
+) -> Result<T, TrainError> {
+    let failure = teacher.and_then(|teacher| teacher.failure());
+    failure.map_or(outcome, Err)
 }
 
 /// Constants of the same values.

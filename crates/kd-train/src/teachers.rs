@@ -40,10 +40,13 @@ impl Voice<'_> {
         }
         let images = images()?;
         *count += images.dims()[0] as u64;
-        let logits = self.network()?.logits(images);
-        match self.recording {
-            None => Ok(logits),
-            Some(recording) => {
+        let network = self.network()?;
+        let logits = network.logits(images);
+        match (self.recording, network.failure()) {
+            // What a teacher answers that has failed is not recorded.
+            (Some(_), Some(failure)) => Err(failure),
+            (None, _) => Ok(logits),
+            (Some(recording), None) => {
                 let kept = recording.keep(question, logits)?;
                 Ok(as_recorded(question, &kept, device))
             }
@@ -131,5 +134,9 @@ impl Frozen for Ensemble {
         let members = self.members.iter().map(|member| member.fingerprint());
         let all = format!("{:?} {}", self.say, members.collect::<Vec<_>>().join(" "));
         hex(&Sha256::digest(all))
+    }
+
+    fn failure(&self) -> Option<TrainError> {
+        self.members.iter().find_map(|member| member.failure())
     }
 }
