@@ -220,9 +220,9 @@ fn train<S: Student>(
     if let Some(path) = &options.record {
         let bytes = distiller.recording_bytes(&sets.train, options.record_as)?;
         note(format_args!(
-            "{}: the recording will have {bytes} bytes ({:.3} GB) as {}",
+            "{}: the recording will have {bytes} bytes ({:.1} MB) as {}",
             path.display(),
-            bytes as f64 / 1e9,
+            bytes as f64 / 1e6,
             options.record_as
         ));
         distiller = distiller.with_recording(path, options.record_as);

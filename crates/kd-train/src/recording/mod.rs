@@ -67,8 +67,8 @@ impl Recording {
         }
     }
 
-    /// Keeps what the teacher answered, and returns it as a replay will: the run that records learns
-    /// from the same numbers as those that replay.
+    /// Keeps what the teacher answered, and returns it as a replay will: the run that records
+    /// learns from the same numbers as those that replay.
     pub(crate) fn keep(
         &self,
         question: &Question<'_>,

@@ -25,8 +25,8 @@ pub enum RecordAs {
     /// exponentials of the rest: `6 K + 4` bytes.
     ///
     /// A replay shares that sum evenly: each of the other `C - K` classes has the logit
-    /// `ln(sum of exp(z) over the rest) - ln(C - K)`, or the smallest of the K if rounding would put
-    /// it above. At temperature 1 the probabilities of the K classes, and the sum of those of the
+    /// `ln(sum of exp(z) over the rest) - ln(C - K)`, or the smallest of the K if rounding would
+    /// put it above. At temperature 1 the probabilities of the K classes, and the sum of those of the
     /// rest, are the teacher's. At a higher temperature the rest together get more than the
     /// teacher gave them, since an even share is the flattest.
     TopK(u16),
@@ -136,7 +136,7 @@ impl RecordAs {
         Ok(())
     }
 
-    /// Reads a row of [`RecordAs::row_bytes`] bytes. `None` if it names a class that does not exist.
+    /// Reads a row of [`RecordAs::row_bytes`] bytes. `None` if it names a class that is not there.
     pub(super) fn read(self, bytes: &[u8], classes: usize, out: &mut Vec<f32>) -> Option<()> {
         match self {
             Self::F32 => out.extend(bytes.chunks_exact(4).map(single)),
