@@ -43,9 +43,9 @@ impl Voice<'_> {
         let network = self.network()?;
         let logits = network.logits(images);
         match (self.recording, network.failure()) {
-            // What a teacher answers that has failed is not recorded.
-            (Some(_), Some(failure)) => Err(failure),
-            (None, _) => Ok(logits),
+            // What a teacher answers that has failed is neither learnt from nor recorded.
+            (_, Some(failure)) => Err(failure),
+            (None, None) => Ok(logits),
             (Some(recording), None) => {
                 let kept = recording.keep(question, logits)?;
                 Ok(as_recorded(question, &kept, device))
