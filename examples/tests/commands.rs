@@ -467,6 +467,8 @@ fn short_runs(folder: &Path) -> Vec<Command> {
             found.insert(path.file_stem().unwrap().to_string_lossy().into());
         }
     }
+    // Built with a feature, and tested with data: `onnx_teacher.rs`.
+    assert!(found.remove("onnx_teacher"));
     assert_eq!(found, names.map(String::from).into(), "an example is new");
     let image = folder.join("image.png");
     image::RgbImage::new(40, 40).save(&image).unwrap();
