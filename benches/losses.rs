@@ -16,7 +16,7 @@ fn bench(criterion: &mut Criterion) {
             let mut step = train::step("resnet20", batch, 32, 100, &device).unwrap();
             bencher.iter(&mut step);
         });
-        for name in losses::NAMES {
+        for name in losses::names() {
             group.bench_function(name, |bencher| {
                 let mut pass = losses::pass(name, batch, &device).unwrap().unwrap();
                 bencher.iter(&mut pass);

@@ -3,32 +3,17 @@
 //! Comparisons are of bits: a target that is moved between devices is the same numbers, and the same operations follow.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod catalogue;
+mod common;
 
 use burn::tensor::{Device, Tensor};
-use catalogue::*;
+use common::*;
 use kd_core::*;
 
 const BATCH: usize = 3;
+const FEATURES: usize = 6;
 
 fn plain() -> Device {
     Device::flex().autodiff()
-}
-
-fn student(loss: &Loss, device: &Device) -> Tensor<2> {
-    rows(
-        &numbers(BATCH, loss.student, 1.5, 0.2),
-        loss.student,
-        device,
-    )
-}
-
-fn teacher(loss: &Loss, device: &Device) -> Tensor<2> {
-    rows(
-        &numbers(BATCH, loss.teacher, 2.0, 1.1),
-        loss.teacher,
-        device,
-    )
 }
 
 /// A leaf where the device can have one.
@@ -36,44 +21,65 @@ fn tracked(x: Tensor<2>) -> Tensor<2> {
     if x.is_autodiff() { x.require_grad() } else { x }
 }
 
+/// Where the layers of a loss are with the student, with a graph or without.
 #[test]
-fn a_teacher_gets_no_gradient_and_the_student_gets_one() {
-    for loss in taught() {
-        let (student, teacher) = (
-            tracked(student(&loss, &plain())),
-            tracked(teacher(&loss, &plain())),
-        );
-        // Not the leaf itself, but what a network would have made of it.
-        let gradients = loss
-            .of(&student, &teacher.clone().mul_scalar(1.0))
-            .backward();
-        assert!(teacher.grad(&gradients).is_none(), "{}", loss.name);
-        let gradient = student.grad(&gradients).expect(loss.name);
-        assert!(host(gradient).iter().any(|g| *g != 0.0), "{}", loss.name);
-    }
-}
-
-#[test]
-fn where_a_teacher_comes_from_makes_no_difference() {
-    let inner = Device::flex();
-    let devices = [
-        inner.clone(),
-        inner.clone().autodiff(),
-        inner.clone().autodiff().gradient_checkpointing(),
+fn where_a_teacher_of_layers_comes_from_makes_no_difference() {
+    type Loss = fn(Tensor<2>, Tensor<2>) -> Tensor<1>;
+    let losses: [(&str, Loss); 6] = [
+        ("FitNet", |s, t| {
+            let (s, t) = (s.reshape([BATCH, 2, 3, 1]), t.reshape([BATCH, 4, 3, 1]));
+            let loss = FitNetLossConfig::new([2, 3, 1], [4, 3, 1]).init(&s.device());
+            loss.unwrap().forward(s, t)
+        }),
+        ("VID", |s, t| {
+            let (s, t) = (s.reshape([BATCH, 2, 3, 1]), t.reshape([BATCH, 4, 3, 1]));
+            let loss = VidLossConfig::new(2, 4).init(&s.device());
+            loss.unwrap().forward(s, t)
+        }),
+        ("FT", |s, t| {
+            let (s, t) = (s.reshape([BATCH, 2, 3, 1]), t.reshape([BATCH, 4, 3, 1]));
+            let translator = TranslatorConfig::new(2, 4).init(&s.device()).unwrap();
+            FtLossConfig::new().init().forward(translator.forward(s), t)
+        }),
+        ("CC", |s, t| {
+            let loss = CcLossConfig::new(FEATURES, 2 * FEATURES).init(&s.device());
+            loss.unwrap().forward(s, t)
+        }),
+        ("CRD", |s, t| {
+            let loss = CrdLossConfig::new(FEATURES, 2 * FEATURES, 7).init(&s.device());
+            let negatives = Negatives::new(&[vec![1, 4], vec![2, 5], vec![3, 6]], 7).unwrap();
+            loss.unwrap()
+                .forward(s, t, &[0, 1, 2], &negatives)
+                .unwrap()
+                .loss
+        }),
+        ("peer teacher", |s, t| {
+            let config = PeerTeacherConfig::new(vec![2 * FEATURES; 2], FEATURES);
+            let teacher = config.init(&s.device()).unwrap();
+            let labels = labels(BATCH, &s.device());
+            teacher
+                .forward(&[t.clone(), t], &[s.clone(), s], labels)
+                .peers
+                .swap_remove(0)
+        }),
     ];
-    for loss in distances().into_iter().chain(mixtures()).chain(learned()) {
+    let inner = Device::flex();
+    let devices = [inner.clone(), plain(), plain().gradient_checkpointing()];
+    for (name, loss) in losses {
         for student_device in &devices {
             let found = devices.clone().map(|teacher_device| {
-                let student = tracked(student(&loss, student_device));
-                let teacher = tracked(teacher(&loss, &teacher_device));
-                let value = loss.of(&student, &teacher);
+                let row = |width, phase, device: &Device| {
+                    tracked(rows(&numbers(BATCH, width, 1.5, phase), width, device))
+                };
+                let student = row(FEATURES, 0.2, student_device);
+                let value = loss(student.clone(), row(2 * FEATURES, 1.1, &teacher_device));
                 let gradient = student
                     .is_autodiff()
-                    .then(|| host(student.grad(&value.clone().backward()).expect(loss.name)));
+                    .then(|| host(student.grad(&value.backward()).expect(name)));
                 (number(value), gradient)
             });
-            assert_eq!(found[0], found[1], "{}", loss.name);
-            assert_eq!(found[0], found[2], "{}", loss.name);
+            assert_eq!(found[0], found[1], "{name}");
+            assert_eq!(found[0], found[2], "{name}");
         }
     }
 }
@@ -83,69 +89,6 @@ fn peers(width: usize) -> Vec<Tensor<2>> {
     [0.1, 0.7, 1.9]
         .map(|phase| tracked(rows(&numbers(BATCH, width, 2.0, phase), width, &plain())))
         .into()
-}
-
-fn sum(losses: Vec<Tensor<1>>) -> Tensor<1> {
-    Tensor::cat(losses, 0).sum()
-}
-
-#[test]
-fn the_losses_of_peers_may_be_added() {
-    let labels = || labels(BATCH, &plain());
-    let dml = |target| DmlLossConfig::new().with_target(target).init().unwrap();
-    let kdcl = |ensemble| {
-        let config = KdclLossConfig::new().with_ensemble(ensemble);
-        config.init().unwrap()
-    };
-    let one = OneConfig::new(FEATURES, 3).init(&plain()).unwrap();
-    let shared = rows(&numbers(BATCH, FEATURES, 1.0, 0.3), FEATURES, &plain());
-    let okddip = OkddipConfig::new(FEATURES).init(&plain()).unwrap();
-    type Peers = Box<dyn Fn(&[Tensor<2>]) -> Vec<Tensor<1>>>;
-    let losses: Vec<(&str, Peers)> = vec![
-        ("DML", Box::new(move |z| dml(DmlTarget::Peers).forward(z))),
-        (
-            "DML of the mean",
-            Box::new(move |z| dml(DmlTarget::MeanLogits).forward(z)),
-        ),
-        (
-            "KDCL naive",
-            Box::new(move |z| kdcl(KdclEnsemble::Naive).forward(z, labels())),
-        ),
-        (
-            "KDCL linear",
-            Box::new(move |z| kdcl(KdclEnsemble::Linear).forward(z, labels())),
-        ),
-        (
-            "KDCL smallest",
-            Box::new(move |z| kdcl(KdclEnsemble::MinLogit).forward(z, labels())),
-        ),
-        ("MMD", Box::new(|f| MmdLoss.forward(f))),
-        (
-            "ONE",
-            Box::new(move |z| one.forward(shared.clone(), z, labels()).branches),
-        ),
-        (
-            "OKDDip",
-            Box::new(move |z| okddip.forward(&peers(FEATURES), z, z[0].clone()).peers),
-        ),
-    ];
-    for (name, loss) in losses {
-        let leaves = peers(CLASSES);
-        let together = sum(loss(&leaves)).backward();
-        for (j, leaf) in leaves.iter().enumerate() {
-            let alone = loss(&leaves).swap_remove(j).backward();
-            let (together, alone) = (leaf.grad(&together), leaf.grad(&alone));
-            assert_eq!(
-                host(together.unwrap()),
-                host(alone.unwrap()),
-                "{name}, peer {j}"
-            );
-            for (k, other) in leaves.iter().enumerate().filter(|(k, _)| *k != j) {
-                let gradients = loss(&leaves).swap_remove(j).backward();
-                assert!(other.grad(&gradients).is_none(), "{name}: {j} moves {k}");
-            }
-        }
-    }
 }
 
 #[test]

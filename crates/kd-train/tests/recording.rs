@@ -551,8 +551,7 @@ fn one_process_records_or_several_replay() {
         let rival = rival();
         let answers = rival.answers.clone();
         distiller.run(rival, &train_set()).unwrap();
-        let answers = answers.lock().unwrap().clone();
-        answers
+        answers.lock().unwrap().clone()
     };
     let in_use = "another process is at work on this recording";
     let answers = tried(distiller(recipe("kd")).with_recording(&file, RecordAs::F32));

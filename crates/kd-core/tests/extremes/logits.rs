@@ -1,7 +1,7 @@
 use burn::tensor::{Device, Tensor};
 use kd_core::*;
 
-use crate::catalogue::*;
+use crate::common::*;
 use crate::{HUGE, classes, close, matrix};
 
 /// A student and a teacher that are sure, of different classes.
@@ -46,10 +46,8 @@ fn opposite_huge_logits_have_their_exact_divergence() {
 #[test]
 fn the_gradient_of_opposite_huge_logits_is_the_difference_of_the_probabilities() {
     let [student, teacher] = opposite();
-    let loss = Loss::new("KL", [2; 2], |s, t, _| {
-        KlLossConfig::new().init().unwrap().forward(s, t)
-    });
-    let (_, gradient) = with_gradient(&loss, &student, &teacher);
+    let loss = KlLossConfig::new().init().unwrap();
+    let (_, gradient) = with_gradient(|s, t| loss.forward(s, t), &student, &teacher);
     // tau (p_s - p_t)
     assert_eq!(gradient, [-4.0, 4.0]);
 }
@@ -199,11 +197,10 @@ fn dist_where_a_deviation_is_zero() {
 /// Where a deviation is 0, `r` is 0 without gradient.
 #[test]
 fn dist_does_not_move_a_student_that_says_nothing() {
-    let loss = Loss::new("DIST", [3; 2], |s, t, _| {
-        DistLossConfig::new().init().unwrap().forward(s, t)
-    });
+    let loss = DistLossConfig::new().init().unwrap();
     let teacher = matrix([[2.0, 0.0, -1.0], [0.0, 1.0, 0.5]]);
-    let (_, gradient) = with_gradient(&loss, &matrix([[1.0; 3]; 2]), &teacher);
+    let student = matrix([[1.0; 3]; 2]);
+    let (_, gradient) = with_gradient(|s, t| loss.forward(s, t), &student, &teacher);
     assert_eq!(gradient, [0.0; 6]);
 }
 
@@ -212,8 +209,8 @@ fn dist_does_not_move_a_student_that_says_nothing() {
 #[test]
 fn dist_does_not_move_a_zero_initialised_head() {
     for (batch, classes) in [(32, 10), (64, 100), (128, 37), (16, 1000), (7, 3)] {
-        let dist = || DistLossConfig::new().with_temperature(4.0).init().unwrap();
-        let loss = Loss::new("DIST", [classes; 2], move |s, t, _| dist().forward(s, t));
+        let dist = DistLossConfig::new().with_temperature(4.0).init().unwrap();
+        let loss = |s, t| dist.forward(s, t);
         let noise = |scale| {
             rows(
                 &numbers(batch, classes, scale, 0.3),
@@ -225,14 +222,14 @@ fn dist_does_not_move_a_zero_initialised_head() {
         // Without a bias, with one number as the bias of all, and a softmax of what are not quite
         // zeros.
         for student in [noise(0.0), noise(0.0) + 0.7, noise(1e-7)] {
-            let (value, gradient) = with_gradient(&loss, &student, &teacher);
+            let (value, gradient) = with_gradient(loss, &student, &teacher);
             assert!(
                 gradient.iter().all(|g| *g == 0.0),
                 "{batch} of {classes}: {gradient:?}"
             );
             assert_eq!(value, 32.0, "{batch} of {classes}");
             // Nor does a teacher that says nothing move anything.
-            let (value, gradient) = with_gradient(&loss, &teacher, &student);
+            let (value, gradient) = with_gradient(loss, &teacher, &student);
             assert!(
                 gradient.iter().all(|g| *g == 0.0),
                 "{batch} of {classes}: {gradient:?}"
@@ -240,10 +237,10 @@ fn dist_does_not_move_a_zero_initialised_head() {
             assert_eq!(value, 32.0, "{batch} of {classes}");
         }
         // A bias for each class: the same of all images, which moves nothing between them.
-        let dist = || DistLossConfig::new().with_beta(0.0).init().unwrap();
-        let loss = Loss::new("DIST", [classes; 2], move |s, t, _| dist().forward(s, t));
+        let dist = DistLossConfig::new().with_beta(0.0).init().unwrap();
+        let loss = |s, t| dist.forward(s, t);
         let student = noise(3.0).narrow(0, 0, 1).repeat_dim(0, batch);
-        let (value, gradient) = with_gradient(&loss, &student, &teacher);
+        let (value, gradient) = with_gradient(loss, &student, &teacher);
         assert!(
             gradient.iter().all(|g| *g == 0.0),
             "{batch} of {classes}: {gradient:?}"

@@ -1,8 +1,8 @@
 use burn::tensor::{Device, Tensor};
 use kd_core::*;
 
-use crate::catalogue::host;
 use crate::close;
+use crate::common::host;
 
 /// `[batch, 1, 2, 2]`, of which one pixel is not 0.
 fn spot(value: f32, batch: usize) -> Tensor<4> {

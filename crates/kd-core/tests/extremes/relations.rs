@@ -1,8 +1,8 @@
 use burn::tensor::{Device, Tensor};
 use kd_core::*;
 
-use crate::catalogue::*;
-use crate::{close, matrix, rows_like};
+use crate::common::*;
+use crate::{close, matrix};
 
 #[test]
 fn neighbours_of_zeros() {
@@ -23,10 +23,9 @@ fn neighbours_of_zeros() {
 
 #[test]
 fn pkt_does_not_move_an_embedding_of_zeros() {
-    let loss = Loss::new("PKT", [3, 2], |s, t, _| PktLoss.forward(s, t));
     let teacher = matrix([[3.0, 0.0], [0.0, 0.1]]);
     for student in [matrix([[0.0; 3]; 2]), matrix([[0.0; 3], [1.0, 2.0, 2.0]])] {
-        let (_, gradient) = with_gradient(&loss, &student, &teacher);
+        let (_, gradient) = with_gradient(|s, t| PktLoss.forward(s, t), &student, &teacher);
         assert_eq!(gradient[..3], [0.0; 3]);
     }
 }
@@ -54,29 +53,46 @@ fn relations_of_few_samples() {
     close(rkd.forward(triangle.clone() * 3.0, triangle), 0.0);
 }
 
+/// Of this embedding and these logits, with maps of one number.
+fn graph(embedding: Tensor<2>, logits: Tensor<2>, number: f32) -> Graph {
+    let ([batch, _], device) = (logits.dims(), logits.device());
+    let [lower, upper] = [[batch, 2, 4, 4], [batch, 4, 2, 2]];
+    Graph {
+        lower: Tensor::full(lower, number, &device),
+        upper: Tensor::full(upper, number, &device),
+        embedding,
+        logits,
+    }
+}
+
 #[test]
 fn a_graph_of_one_sample_is_its_vertex() {
     let irg = IrgLossConfig::new().init().unwrap();
-    let of = |kind| graph(rows_like(kind, 1, GRAPH));
-    let terms = irg.terms(of("ordinary"), of("constant"));
+    let of = |number| graph(matrix([[number; 6]]), matrix([[number; 5]]), number);
+    let ordinary = Graph {
+        upper: of(0.5).upper,
+        ..graph(
+            matrix([[0.3, -1.0]]),
+            matrix([[2.0, 0.0, 0.1, 0.5, -0.7]]),
+            -1.5,
+        )
+    };
+    let terms = irg.terms(ordinary, of(1.0));
     close(terms.edge, 0.0);
     close(terms.transformation, 0.0);
-    close(irg.forward(of("zero"), of("constant")), 0.1);
+    close(irg.forward(of(0.0), of(1.0)), 0.1);
 }
 
 /// In one place all distances are equal, and so is each to the largest.
 #[test]
 fn a_graph_of_equal_samples() {
     let irg = IrgLossConfig::new().init().unwrap();
-    let of = |kind| graph(rows_like(kind, 3, GRAPH));
-    close(irg.terms(of("zero"), of("constant")).edge, 0.0);
+    let of = |number| graph(matrix([[number; 6]; 3]), matrix([[number; 5]; 3]), number);
+    close(irg.terms(of(0.0), of(1.0)).edge, 0.0);
     let embedding = matrix([[0.0], [1.0], [1.0]]);
-    let teacher = Graph {
-        embedding,
-        ..of("zero")
-    };
+    let teacher = graph(embedding, matrix([[0.0; 5]; 3]), 0.0);
     // Of one of three matrices two of nine elements are 0 instead of 1.
-    close(irg.terms(of("zero"), teacher).edge, 2.0 / 9.0 / 3.0);
+    close(irg.terms(of(0.0), teacher).edge, 2.0 / 9.0 / 3.0);
 }
 
 /// Samples that a network cannot tell apart, but for the last bits that an order of summation
@@ -104,35 +120,23 @@ fn relations_of_samples_that_are_equal_up_to_rounding() {
             rounded(1, 64, scale).repeat_dim(0, 6),
         );
         let teacher = rows(&numbers(6, 64, 1.0, 2.1), 64, &Device::flex());
-        let rkd = Loss::new("RKD", [64; 2], |s, t, _| {
-            RkdLossConfig::new().init().unwrap().forward(s, t)
-        });
-        let graph = |embedding: Tensor<2>| {
-            let device = embedding.device();
-            let map = |channels| Tensor::zeros([6, channels, 2, 2], &device);
-            let [lower, upper] = [1, 1].map(map);
-            Graph {
-                lower,
-                upper,
-                embedding,
-                logits: Tensor::zeros([6, 2], &device),
-            }
-        };
-        let irg = Loss::new("IRG", [64; 2], move |s, t, _| {
-            IrgLossConfig::new()
-                .init()
-                .unwrap()
-                .forward(graph(s), graph(t))
-        });
-        for loss in [rkd, irg] {
-            let name = format!("{} at {scale}", loss.name);
-            let (value, gradient) = with_gradient(&loss, &student, &teacher);
+        let rkd = RkdLossConfig::new().init().unwrap();
+        let irg = IrgLossConfig::new().init().unwrap();
+        let of = |x: Tensor<2>| graph(x.clone(), x.zeros_like(), 0.0);
+        type Loss<'a> = &'a dyn Fn(Tensor<2>, Tensor<2>) -> Tensor<1>;
+        let losses: [(&str, Loss<'_>); 2] = [
+            ("RKD", &|s, t| rkd.forward(s, t)),
+            ("IRG", &|s, t| irg.forward(of(s), of(t))),
+        ];
+        for (name, loss) in losses {
+            let name = format!("{name} at {scale}");
+            let (value, gradient) = with_gradient(loss, &student, &teacher);
             assert!(gradient.iter().all(|g| *g == 0.0), "{name}: {gradient:?}");
-            assert_eq!(value, with_gradient(&loss, &equal, &teacher).0, "{name}");
-            let of_teacher = with_gradient(&loss, &teacher, &student).0;
+            assert_eq!(value, with_gradient(loss, &equal, &teacher).0, "{name}");
+            let of_teacher = with_gradient(loss, &teacher, &student).0;
             assert_eq!(
                 of_teacher,
-                with_gradient(&loss, &teacher, &equal).0,
+                with_gradient(loss, &teacher, &equal).0,
                 "{name}"
             );
         }

@@ -2,8 +2,8 @@
 //! the kernels of the CPU, in both orders of memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "../catalogue/mod.rs"]
-mod catalogue;
+#[path = "../common/mod.rs"]
+mod common;
 mod poison;
 
 use burn::tensor::{DType, Device};

@@ -1,8 +1,8 @@
 //! As `not_a_number`, in float64: by the tensor operations that every device has.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "../catalogue/mod.rs"]
-mod catalogue;
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../not_a_number/poison.rs"]
 mod poison;
 

@@ -6,7 +6,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use kd_core::*;
 
-use crate::catalogue::{host, numbers};
+use crate::common::{host, numbers};
 
 const BOUND: f64 = 1e-5;
 

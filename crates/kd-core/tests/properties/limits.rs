@@ -5,7 +5,7 @@ use kd_core::*;
 use proptest::prelude::*;
 
 use crate::cases;
-use crate::catalogue::host;
+use crate::common::host;
 
 const CLASSES: usize = 6;
 const BATCH: usize = 3;

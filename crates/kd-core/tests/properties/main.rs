@@ -5,14 +5,13 @@
 //! multiplies it by its weights and by tau^2. Where a property is one of the formula and not of its rounding, numbers are of 64 bits.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "../catalogue/mod.rs"]
-mod catalogue;
+#[path = "../common/mod.rs"]
+mod common;
 mod divergences;
 mod ensembles;
 mod invariances;
 mod kernels;
 mod limits;
-mod losses;
 
 use proptest::prelude::ProptestConfig;
 

@@ -109,7 +109,7 @@ impl Recipe {
                 overrides.iter().any(named),
                 table.get_mut(place).and_then(toml::Value::as_table_mut),
             ) {
-                table.retain(|key, _| !keys.iter().any(|known| *known == key));
+                table.retain(|key, _| !keys.contains(&key));
             }
         }
         for item in overrides {

@@ -44,6 +44,7 @@ use crate::TrainError;
 use crate::evaluation::host;
 
 /// A recording that a run reads or continues.
+#[allow(clippy::large_enum_variant, reason = "a run has one of them")]
 pub(crate) enum Recording {
     /// Answers everything, so that there need be no teacher.
     Replayed(Blocks),

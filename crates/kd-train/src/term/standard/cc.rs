@@ -40,7 +40,12 @@ impl Term for Cc {
                 .with_seed(seed(setting, number));
             Ok(config.init(&setting.device)?)
         };
-        setting.embeddings()?.into_iter().enumerate().map(make).collect()
+        setting
+            .embeddings()?
+            .into_iter()
+            .enumerate()
+            .map(make)
+            .collect()
     }
 
     fn losses(
