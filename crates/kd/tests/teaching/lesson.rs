@@ -1,99 +1,165 @@
 //! A loss, and what it is to be compared with.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 
-use kd::burn::optim::momentum::MomentumConfig;
-use kd::burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::module::{ModuleVisitor, Param};
+use burn::nn::Linear;
+use burn::optim::GradientsParams;
 use kd::losses::divergence;
 use kd::prelude::*;
-use kd::train::{Labels, Loss, Objective, Seen};
 
-use crate::alone::{named, recipe, remember, seen};
-use crate::school::{Batch, objective, school, students, tracked};
+use crate::school::{Batch, Seen, ce, optimizer, school, see, students, tracked};
 
+pub(crate) const SEEDS: [u64; 3] = [1, 2, 3];
 pub(crate) const STEPS: usize = 100;
 /// The learning rate at the start; it falls to 0 in proportion to the steps.
 const RATE: f64 = 0.05;
+/// After so many steps at such a rate cross-entropy has made a student sure of all it says, errors as well.
+pub(crate) const STEPS_TO_BE_SURE: usize = 300;
+const RATE_TO_BE_SURE: f64 = 0.4;
+/// As many as any loss needs.
+const PEERS: usize = 2;
 
-/// The value that is compared, of the loss of its peers and of what was seen in both views.
-pub(crate) type Judge = fn(&Objective, f64, &[Seen; 2]) -> f64;
+/// One batch, and what the students make of it.
+pub(crate) struct Pass<'a> {
+    pub(crate) batch: &'a Batch,
+    pub(crate) step: usize,
+    students: &'a [Classifier],
+    seen: OnceCell<Vec<Seen>>,
+}
 
-/// A loss as it is taught.
-pub(crate) struct Lesson {
+impl<'a> Pass<'a> {
+    pub(crate) fn new(students: &'a [Classifier], batch: &'a Batch, step: usize) -> Self {
+        Self {
+            batch,
+            step,
+            students,
+            seen: OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn see(&self, student: usize, images: &Tensor<4>) -> Seen {
+        see(&self.students[student], Tensor::from_inner(images.clone()))
+    }
+
+    pub(crate) fn all(&self) -> &[Seen] {
+        self.seen.get_or_init(|| {
+            (0..self.students.len())
+                .map(|student| self.see(student, &self.batch.images))
+                .collect()
+        })
+    }
+
+    pub(crate) fn student(&self) -> Seen {
+        self.all()[0].clone()
+    }
+
+    pub(crate) fn logits(&self) -> Vec<Tensor<2>> {
+        self.all().iter().map(|seen| seen.logits.clone()).collect()
+    }
+
+    pub(crate) fn embeddings(&self) -> Vec<Tensor<2>> {
+        let embedding = |seen: &Seen| seen.embedding.clone();
+        self.all().iter().map(embedding).collect()
+    }
+
+    pub(crate) fn teacher(&self) -> Seen {
+        self.batch.teacher.clone()
+    }
+
+    pub(crate) fn labels(&self) -> Tensor<1, Int> {
+        Tensor::from_ints(&self.batch.labels[..], &tracked())
+    }
+
+    pub(crate) fn cross_entropy(&self) -> Tensor<1> {
+        let each = self.logits().into_iter();
+        sum(each
+            .map(|z| divergence::cross_entropy(z, self.labels()).mean())
+            .collect())
+    }
+}
+
+pub(crate) fn sum(losses: Vec<Tensor<1>>) -> Tensor<1> {
+    Tensor::cat(losses, 0).sum()
+}
+
+pub(crate) fn number(x: Tensor<1>) -> f64 {
+    f64::from(x.into_scalar::<f32>())
+}
+
+/// Whom a student is to beat by 30 %.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Rival {
+    /// The student of the same seed that was trained with cross-entropy, for as many steps at the same rates.
+    Control,
+    /// The same, seen through the loss's layers as they were drawn.
+    ControlAlone,
+}
+
+type Loss<P> = Box<dyn Fn(&mut P, &Pass) -> Tensor<1>>;
+
+/// A loss with its trainable parts `P`.
+pub(crate) struct Lesson<P> {
     pub(crate) name: &'static str,
-    /// Each step is an epoch.
-    pub(crate) recipe: Recipe,
+    pub(crate) rival: Rival,
     steps: usize,
     rate: f64,
+    peers: usize,
+    weight: f64,
     /// Weight beside the cross-entropy; without one the loss has its own.
     beside: Option<f64>,
-    judge: Option<Judge>,
-    /// Whether a student is to beat the control as it is seen through layers that nothing has trained for it.
-    alone: bool,
-    /// Steps in which the loss trains layers of the teacher and no student.
-    before: usize,
-    /// Whether the loss compares with what it remembers of an image.
-    remembers: bool,
-    /// Whether the labels are the teacher's probabilities.
-    soft: bool,
-    /// Whether maps are read before their ReLU.
-    before_relu: bool,
-    /// The images of the second view.
-    second: fn(&Batch) -> Tensor<4>,
+    parts: Box<dyn Fn() -> P>,
+    loss: Loss<P>,
+    judge: Option<Loss<P>>,
 }
 
-/// What the networks make of a batch.
-struct Views<'a> {
-    seen: [Seen; 2],
-    ids: &'a [u64],
+/// Held-out values of one seed.
+pub(crate) struct Row {
+    pub(crate) untrained: f64,
+    pub(crate) control: f64,
+    /// With what the loss has to train as it was drawn.
+    pub(crate) control_alone: f64,
+    pub(crate) student: f64,
 }
 
-impl Views<'_> {
-    fn loss(&self, objective: &Objective, step: usize) -> Loss {
-        let loss = objective.loss([step, 0], self.ids, &named(&self.seen));
-        loss.unwrap()
+impl Lesson<Vec<Linear>> {
+    /// A loss that has nothing to train.
+    pub(crate) fn new(name: &'static str, loss: impl Fn(&Pass) -> Tensor<1> + 'static) -> Self {
+        Self::with_parts(name, Vec::new, move |_, pass| loss(pass))
     }
 }
 
-impl Lesson {
-    pub(crate) fn new(name: &'static str, recipe: Recipe) -> Self {
-        let lesson = Self {
+impl<P: Module> Lesson<P> {
+    pub(crate) fn with_parts(
+        name: &'static str,
+        parts: impl Fn() -> P + 'static,
+        loss: impl Fn(&mut P, &Pass) -> Tensor<1> + 'static,
+    ) -> Self {
+        Self {
             name,
-            recipe,
+            rival: Rival::Control,
             steps: STEPS,
             rate: RATE,
+            peers: 1,
+            weight: 1.0,
             beside: None,
+            parts: Box::new(parts),
+            loss: Box::new(loss),
             judge: None,
-            alone: false,
-            before: 0,
-            remembers: false,
-            soft: false,
-            before_relu: false,
-            second: |batch| batch.partners.clone(),
-        };
-        lesson.at(STEPS, RATE)
+        }
     }
 
-    /// A loss alone, with these settings.
-    pub(crate) fn of(loss: &'static str, settings: &str) -> Self {
-        Self::new(loss, recipe(loss, settings).unwrap())
-    }
-
-    pub(crate) fn called(mut self, name: &'static str) -> Self {
-        self.name = name;
+    pub(crate) fn peers(mut self) -> Self {
+        self.peers = PEERS;
         self
     }
 
-    /// So many steps, from such a rate on; so is the control.
-    pub(crate) fn at(mut self, steps: usize, rate: f64) -> Self {
-        (self.steps, self.rate, self.recipe.epochs) = (steps, rate, steps);
+    /// The weight of the loss where it is alone.
+    pub(crate) fn weight(mut self, weight: f64) -> Self {
+        self.weight = weight;
         self
-    }
-
-    /// After so many steps at such a rate cross-entropy has made a student sure of all it says, errors as well.
-    pub(crate) fn until_sure(self) -> Self {
-        self.at(300, 0.4)
     }
 
     pub(crate) fn beside(mut self, weight: f64) -> Self {
@@ -101,203 +167,153 @@ impl Lesson {
         self
     }
 
-    /// What is compared, where it is not the loss itself.
-    pub(crate) fn judged(mut self, judge: Judge) -> Self {
-        self.judge = Some(judge);
+    pub(crate) fn steps(mut self, steps: usize) -> Self {
+        self.steps = steps;
         self
     }
 
     pub(crate) fn against_control_alone(mut self) -> Self {
-        self.alone = true;
+        self.rival = Rival::ControlAlone;
         self
     }
 
-    pub(crate) fn trained_before(mut self, steps: usize) -> Self {
-        self.before = steps;
+    /// Trains longer and faster, and so the control.
+    pub(crate) fn until_sure(mut self) -> Self {
+        (self.steps, self.rate) = (STEPS_TO_BE_SURE, RATE_TO_BE_SURE);
         self
     }
 
-    pub(crate) fn remembering(mut self) -> Self {
-        self.remembers = true;
-        self
-    }
-
-    pub(crate) fn soft(mut self) -> Self {
-        self.soft = true;
-        self
-    }
-
-    pub(crate) fn before_relu(mut self) -> Self {
-        self.before_relu = true;
-        self
-    }
-
-    pub(crate) fn beside_itself(mut self, second: fn(&Batch) -> Tensor<4>) -> Self {
-        self.second = second;
-        self
-    }
-
-    fn views<'a>(&self, networks: &[Classifier], batch: &'a Batch) -> Views<'a> {
-        let labels = || match self.soft {
-            true => Labels::Mixed(divergence::softmax(batch.teacher.logits.clone(), 1.0)),
-            false => Labels::Hard(Tensor::from_ints(&batch.labels[..], &tracked())),
-        };
-        let see = |images: Tensor<4>| {
-            let pass =
-                |network: &Classifier| network.forward_features(Tensor::from_inner(images.clone()));
-            seen(
-                networks.iter().map(pass).collect(),
-                &batch.teacher,
-                labels(),
-            )
-        };
-        let first = see(batch.images.clone());
-        let second = match self.recipe.terms.values().any(|term| term.on.len() > 1) {
-            true => see((self.second)(batch)),
-            false => Seen::default(),
-        };
-        Views {
-            seen: [first, second],
-            ids: &batch.ids,
+    /// Trained as the papers train: cross-entropy, and the loss with its published weight, at a rate of 0.1. Whether every value of
+    /// the loss and in the end every parameter is a number.
+    fn stays_finite(&self) -> bool {
+        const SOME: usize = 25;
+        let mut all = (students(7, self.peers), (self.parts)());
+        let (mut optimizer, mut finite) = (optimizer(), true);
+        for (step, batch) in school().train.iter().cycle().take(SOME).enumerate() {
+            let (students, parts) = &mut all;
+            let pass = Pass::new(students, batch, step);
+            let own = (self.loss)(parts, &pass);
+            finite &= number(own.clone().inner()).is_finite();
+            let loss = match self.beside {
+                Some(weight) => own.mul_scalar(weight) + pass.cross_entropy(),
+                None => own,
+            };
+            let gradients = GradientsParams::from_grads(loss.backward(), &all);
+            all = optimizer.step(0.1, all, gradients);
         }
+        let mut parameters = Finite(finite);
+        all.visit(&mut parameters);
+        parameters.0
     }
 
-    /// Trains networks and layers. Networks without gradients stay as they are.
+    /// What is compared, where it is not the loss itself.
+    pub(crate) fn judged(mut self, judge: impl Fn(&mut P, &Pass) -> Tensor<1> + 'static) -> Self {
+        self.judge = Some(Box::new(judge));
+        self
+    }
+
     pub(crate) fn teach(
         &self,
-        networks: &mut [Classifier],
-        objective: &mut Objective,
+        students: Vec<Classifier>,
         batches: &[Batch],
         steps: usize,
-    ) {
+        rate: f64,
+    ) -> (Vec<Classifier>, P) {
+        let mut all = (students, (self.parts)());
         let mut optimizer = optimizer();
         for (step, batch) in batches.iter().cycle().take(steps).enumerate() {
-            let loss = self.views(networks, batch).loss(objective, step);
-            if !loss.total.is_tracked() {
-                return; // Nothing that learns.
-            }
-            let rate = self.rate * (1.0 - step as f64 / self.steps as f64);
-            descend(networks, objective, loss, &mut optimizer, rate);
+            let (students, parts) = &mut all;
+            let pass = Pass::new(students, batch, step);
+            let loss = (self.loss)(parts, &pass).mul_scalar(self.weight);
+            let gradients = GradientsParams::from_grads(loss.backward(), &all);
+            let left = 1.0 - step as f64 / steps as f64;
+            all = optimizer.step(rate * left, all, gradients);
         }
+        all
     }
 
-    /// The mean over the images that are held out.
-    fn held_out(&self, networks: &[Classifier], objective: &mut Objective) -> f64 {
-        let (train, held_out) = (&school().train, &school().held_out);
-        // Whatever is remembered of images becomes what these networks make of them.
-        let passes = if self.remembers { 4 } else { 0 };
-        for batch in (0..passes).flat_map(|_| train.iter().chain(held_out)) {
-            let loss = self.views(networks, batch).loss(objective, self.steps - 1);
-            remember(objective, loss);
-        }
-        let value = |batch| {
-            let views = self.views(networks, batch);
-            let loss = views.loss(objective, self.steps - 1);
-            // A loss of the term's own layers has a name instead of a number.
-            let is_own = |name: &str| {
-                name.split('.')
-                    .nth(1)
-                    .is_some_and(|x| x.parse::<u8>().is_err())
-            };
-            let own = loss.values.terms.iter().filter(|(name, _)| is_own(name));
-            let own: f32 = own.map(|(_, value)| value).sum();
-            let value = f64::from(loss.values.loss - own);
-            self.judge
-                .map_or(value, |judge| judge(objective, value, &views.seen))
-        };
-        held_out.iter().map(value).sum::<f64>() / held_out.len() as f64
-    }
-
-    fn networks(&self, networks: Vec<Classifier>) -> Vec<Classifier> {
-        match self.before_relu {
-            true => networks
-                .into_iter()
-                .map(Classifier::with_before_relu)
-                .collect(),
-            false => networks,
-        }
-    }
-
-    /// Compares a student of a seed with the control: a line of the table, and whether the student has learnt.
-    pub(crate) fn compare(&self, seed: u64) -> (String, bool) {
-        let (mut taught, peers) = objective(&self.recipe).unwrap();
-        // Networks, and the layers of the loss after so many steps on what they make of the pictures.
-        let held_out = |mut networks: Vec<Classifier>, steps: usize| {
-            let (mut layers, _) = objective(&self.recipe).unwrap();
-            self.teach(&mut networks, &mut layers, &school().train, steps);
-            self.held_out(&networks, &mut layers)
-        };
-        let untrained = self.networks(students(seed, peers).no_grad());
-        let untrained = held_out(untrained, self.before);
-        let control = self.networks(control(seed, peers, self.steps, self.rate).to_vec());
-        let alone = held_out(control.clone(), self.before);
-        let control = held_out(control, self.steps);
-        let mut student = self.networks(students(seed, peers));
-        self.teach(&mut student, &mut taught, &school().train, self.steps);
-        let student = self.held_out(&student.no_grad(), &mut taught);
-        let (whom, beaten) = match self.alone {
-            true => ("control alone", alone),
-            false => ("control", control),
-        };
-        let share = student / beaten;
-        let line = format!(
-            "{:20} seed {seed}: untrained {untrained:9.4}, control {control:9.4} (alone {alone:9.4}), \
-             student {student:9.4}; {share:5.3} of {whom}",
-            self.name
-        );
-        (line, student <= 0.7 * beaten && student >= -1e-3)
-    }
-
-    /// Trained as the papers train: cross-entropy, and the loss with its published weight, at a rate of 0.1.
-    /// Returns whether every value is a number: that of the last step is none if a parameter was none.
-    pub(crate) fn stays_finite(&self) -> bool {
-        const SOME: usize = 26;
-        let mut recipe = self.recipe.clone();
-        if let Some(weight) = self.beside {
-            recipe
-                .terms
-                .values_mut()
-                .for_each(|term| term.weight = weight);
-            let mut ce = Recipe::default().terms["ce"].clone();
-            ce.weight = 1.0;
-            recipe.terms.insert("ce".into(), ce);
-        }
-        let (mut objective, peers) = objective(&recipe).unwrap();
-        let mut networks = self.networks(students(7, peers));
+    /// The parts alone.
+    fn teach_parts(&self, students: &[Classifier]) -> P {
+        let mut parts = (self.parts)();
         let mut optimizer = optimizer();
-        let mut batches = school().train.iter().cycle().take(SOME).enumerate();
-        batches.all(|(step, batch)| {
-            let loss = self
-                .views(&networks, batch)
-                .loss(&objective, self.before + step);
-            let is_finite = loss.values.non_finite().is_none();
-            descend(&mut networks, &mut objective, loss, &mut optimizer, 0.1);
-            is_finite
-        })
+        for (step, batch) in school().train.iter().cycle().take(self.steps).enumerate() {
+            let pass = Pass::new(students, batch, step);
+            let loss = (self.loss)(&mut parts, &pass).mul_scalar(self.weight);
+            if !loss.is_tracked() {
+                return parts; // A memory, and nothing that learns.
+            }
+            let gradients = GradientsParams::from_grads(loss.backward(), &parts);
+            let left = 1.0 - step as f64 / self.steps as f64;
+            parts = optimizer.step(self.rate * left, parts, gradients);
+        }
+        parts
+    }
+
+    fn held_out(&self, students: &[Classifier], mut parts: P) -> f64 {
+        let judge = self.judge.as_ref().unwrap_or(&self.loss);
+        let batches = &school().held_out;
+        let values = batches.iter().map(|batch| {
+            let pass = Pass::new(students, batch, STEPS - 1);
+            number(judge(&mut parts, &pass))
+        });
+        values.sum::<f64>() / batches.len() as f64
     }
 }
 
-fn optimizer() -> ModuleOptimizer {
-    let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
-    SgdConfig::new().with_momentum(Some(momentum)).init()
+/// A lesson whatever its parts.
+pub(crate) trait Taught {
+    fn name(&self) -> &'static str;
+    fn rival(&self) -> Rival;
+    fn compare(&self, seed: u64) -> Row;
+    fn stays_finite(&self) -> bool;
 }
 
-fn descend(
-    networks: &mut [Classifier],
-    objective: &mut Objective,
-    loss: Loss,
-    optimizer: &mut ModuleOptimizer,
-    rate: f64,
-) {
-    let mut gradients = loss.total.backward();
-    for network in networks {
-        let own = GradientsParams::from_module(&mut gradients, &*network);
-        *network = optimizer.step(rate, network.clone(), own);
+/// Whether every parameter is a number.
+struct Finite(bool);
+
+impl ModuleVisitor for Finite {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let values = param.val().without_autodiff().into_data();
+        self.0 &= values.iter::<f32>().all(f32::is_finite);
     }
-    objective.accept(loss, &mut gradients, optimizer, rate);
 }
 
-/// Students trained with cross-entropy alone, for as many steps at the same rates.
+impl<P: Module> Taught for Lesson<P> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn rival(&self) -> Rival {
+        self.rival
+    }
+
+    fn stays_finite(&self) -> bool {
+        Lesson::stays_finite(self)
+    }
+
+    fn compare(&self, seed: u64) -> Row {
+        let control = control(seed, self.peers, self.steps, self.rate);
+        let start = students(seed, self.peers);
+        let (taught, parts) = self.teach(start, &school().train, self.steps, self.rate);
+        let has_parts = (self.parts)().num_params() > 0;
+        let of_control = if has_parts {
+            self.teach_parts(control)
+        } else {
+            (self.parts)()
+        };
+        Row {
+            untrained: self.held_out(
+                &students(seed, self.peers).no_grad(),
+                (self.parts)().no_grad(),
+            ),
+            control: self.held_out(control, of_control.no_grad()),
+            control_alone: self.held_out(control, (self.parts)().no_grad()),
+            student: self.held_out(&taught.no_grad(), parts.no_grad()),
+        }
+    }
+}
+
+/// Students trained with cross-entropy alone.
 fn control(seed: u64, peers: usize, steps: usize, rate: f64) -> &'static [Classifier] {
     type Control = &'static OnceLock<Vec<Classifier>>;
     static CONTROLS: Mutex<BTreeMap<(u64, usize, usize, u64), Control>> =
@@ -308,10 +324,7 @@ fn control(seed: u64, peers: usize, steps: usize, rate: f64) -> &'static [Classi
         .entry((seed, peers, steps, rate.to_bits()))
         .or_insert_with(|| Box::leak(Box::default()));
     control.get_or_init(|| {
-        let lesson = Lesson::of("ce", "").at(steps, rate);
-        let (mut networks, mut layers) =
-            (students(seed, peers), objective(&lesson.recipe).unwrap().0);
-        lesson.teach(&mut networks, &mut layers, &school().train, steps);
-        networks.no_grad()
+        let peers = students(seed, peers);
+        ce().teach(peers, &school().train, steps, rate).0.no_grad()
     })
 }
