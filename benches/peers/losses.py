@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 import machine
 import options
@@ -19,6 +20,7 @@ from networks import LEAST_MS, Ours, timed
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 from losses import feature, logit, online, own, relation  # noqa: E402
 from losses.harness import Tensors  # noqa: E402
+from losses.terms import batch_norm  # noqa: E402
 
 CLASSES, SAMPLES, NEGATIVES, WIDTH = 100, 50_000, 16_384, 64
 STAGES = [(16, 32), (32, 16), (64, 8)]
@@ -109,12 +111,27 @@ def vid(make):
 
 
 def fsp(make):
-    s, t = ([make.map(i) for i in range(3)] for _ in range(2))
+    """From the stem on, which has the shape of the first stage."""
+    s, t = ([make.map(i) for i in (0, 0, 1, 2)] for _ in range(2))
     s = [make.leaf(x) for x in s]
     pairs = [
-        Tensors(student_lower=s[i], student_upper=s[i + 1], teacher_lower=t[i], teacher_upper=t[i + 1]) for i in range(2)
+        Tensors(student_lower=s[i], student_upper=s[i + 1], teacher_lower=t[i], teacher_upper=t[i + 1]) for i in range(3)
     ]
     return lambda: sum(feature.fsp(x) for x in pairs)
+
+
+def ab(make):
+    """Each stage behind a 1x1 convolution and batch norm; the last has weight 1, and each before it half of its successor's."""
+    xs = make.of_maps(ALL)
+    for x in xs:
+        c = x.student.shape[1]
+        x |= {"conv.weight": make.weight(c, c, 1, 1), "conv.bias": make.weight(c)} | make.norm("norm", c)
+
+    def stage(x):
+        y = batch_norm(F.conv2d(x.student, x["conv.weight"], x["conv.bias"]), x, "norm")
+        return feature.ab(Tensors(student=y, teacher=x.teacher), "sum", 1.0)
+
+    return lambda: sum(stage(x) * 2.0 ** (i - 2) for i, x in enumerate(xs))
 
 
 def ft(make):
@@ -214,7 +231,7 @@ LOSSES = {
     "nst": sums(feature.nst, ALL),
     "rkd": embeddings(relation.rkd, 25.0, 50.0),
     "fsp": fsp,
-    "ab": sums(lambda x: feature.ab(x, "sum", 1.0), ALL),
+    "ab": ab,
     "ft": ft,
     "irg": irg,
     "crd": crd("nce"),

@@ -1,10 +1,13 @@
-//! Every loss on what a ResNet-20 and its ResNet-56 teacher give it: logits of 100 classes, a stem and three stages, the pooled embedding.
+//! Every loss on what a ResNet-20 and its ResNet-56 teacher give it: logits of 100 classes, a stem
+//! and three stages, the pooled embedding.
 //!
-//! A loss is a term of `Terms::standard`, as the step of a run computes it: with its value on the host, and what it remembers.
+//! A loss is a term of `Terms::standard`, as the step of a run computes it: with its value on the
+//! host, and what it remembers.
 
 #[path = "../../crates/kd/tests/common/alone.rs"]
 mod alone;
 
+use kd::burn::optim::SgdConfig;
 use kd::burn::tensor::Distribution;
 use kd::losses::divergence;
 use kd::models::Features;
@@ -41,8 +44,8 @@ pub fn names() -> Vec<&'static str> {
     terms.chain(variants).chain(["kd"]).collect()
 }
 
-/// What a network makes of a batch: maps with channels innermost, as kd's networks leave them. Of a student it
-/// is leaves.
+/// What a network makes of a batch: maps with channels innermost, as kd's networks leave them. Of a
+/// student it is leaves.
 fn features(batch: usize, device: &Device, is_student: bool) -> Features {
     fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
         Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), device)
@@ -99,11 +102,13 @@ pub fn pass(name: &str, batch: usize, device: &Device) -> Result<Option<Pass>, T
     let (last, mut step) = (recipe.epochs - 1, 0);
     // What can fail fails here.
     objective.loss([last, step], &ids, &alone::named(&views))?;
+    let mut no_gradients = alone::no_gradients(device);
+    let mut optimizer = SgdConfig::new().init();
     Ok(Some(Box::new(move || {
         step += 1;
         if let Ok(loss) = objective.loss([last, step], &ids, &alone::named(&views)) {
             drop(loss.total.backward());
-            alone::remember(&mut objective, loss);
+            objective.accept(loss, &mut no_gradients, &mut optimizer, 0.0);
         }
     })))
 }

@@ -1,6 +1,7 @@
 //! The target is a constant: it gets no gradient, and where it was computed makes no difference.
 //!
-//! Comparisons are of bits: a target that is moved between devices is the same numbers, and the same operations follow.
+//! Comparisons are of bits: a target that is moved between devices is the same numbers, and the
+//! same operations follow.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod common;

@@ -40,8 +40,10 @@ impl<M> Averaged<M> {
 
 impl<M: Classify + 'static> Average for Averaged<M> {
     fn follow(&mut self, network: &dyn Network, decay: f64) {
-        let network = network.as_any().downcast_ref::<M>();
-        if let (Some(network), Some(average)) = (network, self.0.take()) {
+        let Some(network) = network.as_any().downcast_ref::<M>() else {
+            unreachable!("an average follows the network that it was made of");
+        };
+        if let Some(average) = self.0.take() {
             let mut mapper = Follow {
                 values: values(&network.valid()),
                 decay,

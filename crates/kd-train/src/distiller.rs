@@ -1,21 +1,20 @@
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use kd_data::{ImageSet, LoaderConfig};
-use kd_metrics::EvaluationReport;
 use kd_models::Classify;
 
 use crate::TrainError;
 use crate::dry_run::DryRun;
 use crate::evaluation::fits;
 use crate::interrupt::Interrupt;
-use crate::log::{EpochRecord, Line};
+use crate::log::Line;
 use crate::network::{Frozen, Network, frozen, trained};
+use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
-use crate::recording::{Blocks, Plan, RecordAs, Recorder, Recording, refuse_features};
+use crate::recording::{Plan, RecordAs, Recorder, Recording};
 use crate::run::Run;
 use crate::run_folder::{Identity, RunFolder};
 use crate::teachers::Ensemble;
@@ -62,53 +61,12 @@ pub struct Distiller {
     pub(crate) name: String,
     pub(crate) interrupt: Interrupt,
     pub(crate) observer: Option<Observer>,
-    record: Option<(PathBuf, RecordAs)>,
-    replay: Option<PathBuf>,
+    pub(crate) record: Option<(PathBuf, RecordAs)>,
+    pub(crate) replay: Option<PathBuf>,
 }
 
 /// Who watches a run, and may stop it.
 pub(crate) type Observer = Box<dyn Fn(&Line) -> ControlFlow<()> + Send>;
-
-/// What a run gives back.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Outcome<S> {
-    /// The student after the last epoch, without autodiff.
-    pub student: S,
-    pub(crate) peers: Vec<Box<dyn Any + Send>>,
-    pub(crate) parts: BTreeMap<String, Box<dyn Any + Send>>,
-    /// The moving average of the student, if the recipe has one.
-    pub average: Option<S>,
-    /// That average on the test set.
-    pub average_evaluation: Option<EvaluationReport>,
-    /// Every peer on the test set, where there are several: each head of the student, then of each
-    /// network that was trained with it.
-    pub peer_evaluations: Vec<EvaluationReport>,
-    /// Every epoch, those before an interruption included.
-    pub history: Vec<EpochRecord>,
-    /// The student on the test set, after the last epoch.
-    pub evaluation: Option<EvaluationReport>,
-    /// Seconds of training in this process, evaluations not counted.
-    pub seconds: f64,
-    /// The page to look at, where the run has a folder.
-    pub report: Option<PathBuf>,
-}
-
-impl<S> Outcome<S> {
-    /// Returns a network that was trained with the student, in its own type and without autodiff:
-    /// number 0 is the first that [`Distiller::with_peer`] was given. `None` if there is no such
-    /// network, or it is of another type.
-    pub fn peer<M: 'static>(&self, number: usize) -> Option<&M> {
-        self.peers.get(number)?.downcast_ref()
-    }
-
-    /// Returns the layers and memories of a term, in the type of its
-    /// [`Parts`](crate::Term::Parts) and without autodiff. `None` if the recipe has no such term,
-    /// or its parts are of another type.
-    pub fn parts<P: 'static>(&self, term: &str) -> Option<&P> {
-        self.parts.get(term)?.downcast_ref()
-    }
-}
 
 impl Distiller {
     /// A run of a recipe.
@@ -241,98 +199,27 @@ impl Distiller {
         self
     }
 
-    /// Records the logits that the teacher gives in this file. What the file holds already is taken
-    /// from it, so a run that was interrupted goes on with its recording, and a longer run extends
-    /// that of a shorter one; a file of another teacher, other data, another seed, batch size or
-    /// views is refused.
+    /// Trains `student` on `train_set`, and gives it back.
     ///
-    /// The run learns from the logits as they are recorded, as every replay will. Of a pool all
-    /// candidates are recorded, also where the teacher would be asked only about those that are
-    /// picked.
-    pub fn with_recording(mut self, path: impl Into<PathBuf>, record_as: RecordAs) -> Self {
-        self.record = Some((path.into(), record_as));
-        self
-    }
-
-    /// Learns from the logits in this file, which [`Distiller::with_recording`] wrote, in place of a
-    /// teacher. Student, peers, losses, temperatures, optimiser and the criterion of a pool may be
-    /// others; the seed of the recipe, its batch size and the views that are asked about must be
-    /// those of the recording. A recipe with losses of features is refused, since the file holds
-    /// logits alone.
-    ///
-    /// A teacher that is given as well is asked nothing; the recording must be its own.
-    pub fn with_replay(mut self, path: impl Into<PathBuf>) -> Self {
-        self.replay = Some(path.into());
-        self
-    }
-
-    /// Returns how many bytes the recording of a run over this set has when it is complete.
+    /// A run that is resumed is given the same fresh student again. The folder is made last, after
+    /// everything else that can fail at the beginning.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Recipe`] if the teacher is asked nothing, or its answers cannot be recorded.
-    pub fn recording_bytes(
-        &self,
-        train_set: &ImageSet,
-        record_as: RecordAs,
-    ) -> Result<u64, TrainError> {
-        let recipe = self.recipe.for_data(train_set);
-        // All fingerprints are of one length.
-        let teacher = self.teacher().map(|teacher| teacher.fingerprint());
-        let teacher = teacher.unwrap_or("0".repeat(64));
-        Ok(self.plan(&recipe, train_set, teacher, record_as)?.bytes())
-    }
-
-    /// What there is to record.
-    fn plan(
-        &self,
-        recipe: &Recipe,
-        train_set: &ImageSet,
-        teacher: String,
-        record_as: RecordAs,
-    ) -> Result<Plan, TrainError> {
-        record_as.check(train_set.classes())?;
-        let plan = Plan::new(recipe, &self.terms, train_set, teacher, record_as)?;
-        match plan.is_empty() {
-            false => Ok(plan),
-            true => Err(TrainError::Recipe {
-                place: "terms".into(),
-                reason: "ask the teacher nothing, so there is nothing to record".into(),
-            }),
-        }
-    }
-
-    /// The recording that answers for the teacher.
-    fn replayed(
-        &self,
-        recipe: &Recipe,
-        train_set: &ImageSet,
-        teacher: Option<&str>,
-    ) -> Result<Option<(Recording, Plan)>, TrainError> {
-        let Some(path) = &self.replay else {
-            return Ok(None);
-        };
-        refuse_features(recipe, &self.terms)?;
-        // Of no teacher: the file may be any one's.
-        let teacher = teacher.unwrap_or_default().to_string();
-        let record_as = RecordAs::default();
-        let mut plan = Plan::new(recipe, &self.terms, train_set, teacher, record_as)?;
-        let blocks = Blocks::replay(path, &mut plan)?;
-        Ok(Some((Recording::Replayed(blocks), plan)))
-    }
-
-    /// Train `student` on `train_set`, and give it back. A run that is resumed is given the same fresh student again.
-    ///
-    /// # Errors
-    ///
-    /// [`TrainError::NoTeacher`] when the recipe asks for one, [`TrainError::Peers`], [`TrainError::Branches`] and
-    /// [`TrainError::Clones`] about the networks, [`TrainError::Unfit`] when a network and a set do not belong together, [`TrainError::NonFinite`] when a term of the loss is not finite (the step is not applied),
-    /// [`TrainError::NotFinite`] when a weight is not finite,
-    /// [`TrainError::TeacherAnswer`] and [`TrainError::TeacherFailed`] about an [`AnyTeacher`](crate::AnyTeacher), [`TrainError::Interrupted`] when a stop was requested,
-    /// [`TrainError::Io`], [`TrainError::RunExists`], [`TrainError::Occupied`], [`TrainError::InUse`],
-    /// [`TrainError::Resume`] and [`TrainError::Checkpoint`] about the folder, [`TrainError::Recording`],
-    /// [`TrainError::OtherRecording`], [`TrainError::RecordingInUse`] and [`TrainError::RecordingWrite`] about a recording,
-    /// and what data, augmentation and device report. The folder is not made before everything else that can fail at the beginning has not failed.
+    /// - [`TrainError::NoTeacher`] when the recipe asks for one; [`TrainError::Peers`],
+    ///   [`TrainError::Branches`] and [`TrainError::Clones`] about the networks;
+    ///   [`TrainError::Unfit`] when a network and a set do not belong together.
+    /// - [`TrainError::NonFinite`] when a term of the loss is not finite, and the step is not
+    ///   applied; [`TrainError::NotFinite`] when a weight is not finite.
+    /// - [`TrainError::Interrupted`] when a stop was requested.
+    /// - [`TrainError::TeacherAnswer`] and [`TrainError::TeacherFailed`] about an
+    ///   [`AnyTeacher`](crate::AnyTeacher).
+    /// - [`TrainError::Io`], [`TrainError::RunExists`], [`TrainError::Occupied`],
+    ///   [`TrainError::InUse`], [`TrainError::Resume`] and [`TrainError::Checkpoint`] about the
+    ///   folder.
+    /// - [`TrainError::Recording`], [`TrainError::OtherRecording`], [`TrainError::RecordingInUse`]
+    ///   and [`TrainError::RecordingWrite`] about a recording.
+    /// - What data, augmentation and device report.
     pub fn run<S: Classify + 'static>(
         &self,
         student: S,
@@ -348,18 +235,7 @@ impl Distiller {
             .then(|| Some(self.teacher()?.fingerprint()))
             .flatten();
         let replay = self.replayed(&recipe, train_set, teacher.as_deref())?;
-        let heard = match (&replay, &self.record) {
-            (Some((Recording::Replayed(blocks), _)), _) => {
-                Some((blocks.teacher().to_string(), blocks.record_as()))
-            }
-            (_, Some((_, record_as))) => teacher.clone().map(|teacher| (teacher, *record_as)),
-            _ => teacher.clone().map(|teacher| (teacher, RecordAs::F32)),
-        };
-        let heard = heard.map(|(teacher, record_as)| match record_as {
-            // Its own answers, to the bit.
-            RecordAs::F32 => teacher,
-            record_as => format!("{teacher} as {record_as}"),
-        });
+        let heard = self.heard(replay.as_ref(), teacher.clone());
         let identity = self
             .folder
             .is_some()
@@ -379,24 +255,7 @@ impl Distiller {
             )?)?;
         }
         let outcome = run.complete()?;
-        let average = outcome
-            .average
-            .and_then(|average| average.downcast::<S>().ok());
-        match outcome.student.downcast::<S>() {
-            Ok(student) => Ok(Outcome {
-                student: *student,
-                average: average.map(|average| *average),
-                average_evaluation: outcome.average_evaluation,
-                peers: outcome.peers,
-                parts: outcome.parts,
-                peer_evaluations: outcome.peer_evaluations,
-                history: outcome.history,
-                evaluation: outcome.evaluation,
-                seconds: outcome.seconds,
-                report: outcome.report,
-            }),
-            Err(_) => unreachable!("the run was given this type"),
-        }
+        Ok(outcome.of())
     }
 
     /// Returns what a run costs: who passes over which view, counted over a step, and seconds of a

@@ -12,12 +12,20 @@ pub(crate) trait Trainable {
     fn add(&self, sum: GradientsParams, more: GradientsParams) -> GradientsParams;
     /// The sum of the squares of its gradients: `[1]`. `None` without any.
     fn square_sum(&self, gradients: &GradientsParams) -> Option<Tensor<1>>;
-    /// Multiplies its gradients by a number, `[1]`.
-    fn scaled(&self, gradients: GradientsParams, by: &Tensor<1>) -> GradientsParams;
+    /// Multiplies its gradients by a factor.
+    fn scaled(&self, gradients: GradientsParams, by: &Factor) -> GradientsParams;
     /// Follows gradients of the module.
     fn step(&mut self, optimizer: &mut ModuleOptimizer, rate: f64, gradients: GradientsParams);
     /// The parameters of one dimension.
     fn norms_and_biases(&self) -> Vec<ParamId>;
+}
+
+/// What gradients are multiplied by.
+#[allow(clippy::large_enum_variant, reason = "one is made in a step")]
+pub(crate) enum Factor {
+    Number(f64),
+    /// `[1]`, where the gradients are: its value is not brought to the host.
+    Tensor(Tensor<1>),
 }
 
 /// What is done with each gradient of a module.
@@ -80,14 +88,17 @@ pub(crate) fn square_sum<M: Module>(module: &M, gradients: &GradientsParams) -> 
 pub(crate) fn scaled<M: Module>(
     module: &M,
     gradients: GradientsParams,
-    by: &Tensor<1>,
+    by: &Factor,
 ) -> GradientsParams {
-    struct Scale<'a>(GradientsParams, &'a Tensor<1>);
+    struct Scale<'a>(GradientsParams, &'a Factor);
     impl EachGradient for Scale<'_> {
         fn gradient<const D: usize>(&mut self, id: ParamId) {
             if let Some(gradient) = self.0.remove::<D>(id) {
-                let by = self.1.clone().reshape([1; D]);
-                self.0.register(id, gradient * by);
+                let scaled = match self.1 {
+                    Factor::Number(by) => gradient.mul_scalar(*by),
+                    Factor::Tensor(by) => gradient * by.clone().reshape([1; D]),
+                };
+                self.0.register(id, scaled);
             }
         }
     }
@@ -141,12 +152,9 @@ impl Pending {
                 let norm = square.sqrt().mul_scalar(mean);
                 // As PyTorch's `clip_grad_norm_`.
                 let scale = norm.add_scalar(1e-6).recip().mul_scalar(clip);
-                scale.clamp_max(1.0).mul_scalar(mean)
+                Factor::Tensor(scale.clamp_max(1.0).mul_scalar(mean))
             }),
-            None if batches > 1 => squares
-                .map(|square| square.ones_like().mul_scalar(mean))
-                .next(),
-            None => None,
+            None => (batches > 1).then_some(Factor::Number(mean)),
         };
         if let Some(scale) = scale {
             let pairs = modules.iter().zip(shares);

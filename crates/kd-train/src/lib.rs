@@ -24,10 +24,12 @@ mod files;
 mod gradients;
 mod interrupt;
 mod log;
+mod measures;
 mod mixing;
 mod modules;
 mod network;
 mod objective;
+mod outcome;
 mod pixels;
 mod progress;
 mod rank;
@@ -50,7 +52,7 @@ pub use diagnosis::{
     MixDiagnosisConfig, NetworkDiagnosis, PickOverlap, TemperatureDiagnosis, diagnose_mixes,
     diagnose_network,
 };
-pub use distiller::{Distiller, Outcome};
+pub use distiller::Distiller;
 pub use dry_run::{DryRun, Passes, Phase};
 pub use error::TrainError;
 pub use evaluation::{evaluate, logits};
@@ -59,6 +61,7 @@ pub use interrupt::Interrupt;
 pub use log::{EpochRecord, EpochTiming, ForwardCounts, Line, TestRecord};
 pub use modules::fingerprint;
 pub use objective::{Loss, Objective};
+pub use outcome::Outcome;
 pub use progress::{Progress, Task};
 pub use rank::{
     RankConfig, RankReport, RankRow, Scheme, Stability, rank_augmentations,

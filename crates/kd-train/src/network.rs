@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::TrainError;
 use crate::average::{Average, Averaged};
 use crate::evaluation::device_of;
-use crate::gradients::{self, Trainable};
+use crate::gradients::{self, Factor, Trainable};
 use crate::modules::{fingerprint, hex, norms_and_biases, not_finite, parameters};
 
 /// A network that is asked and never trained: without autodiff, in evaluation mode, its batch-norm
@@ -118,7 +118,7 @@ impl<M: Classify + 'static> Trainable for Trained<M> {
         gradients::square_sum(self.network(), gradients)
     }
 
-    fn scaled(&self, gradients: GradientsParams, by: &Tensor<1>) -> GradientsParams {
+    fn scaled(&self, gradients: GradientsParams, by: &Factor) -> GradientsParams {
         gradients::scaled(self.network(), gradients, by)
     }
 

@@ -82,13 +82,9 @@ impl Stepper {
         })
     }
 
-    /// How many peers there are: heads of all networks.
-    pub(crate) fn peers(&self) -> usize {
-        self.heads.iter().sum()
-    }
-
-    pub(crate) fn heads_of_student(&self) -> usize {
-        self.heads[0]
+    /// Heads of each network.
+    pub(crate) fn heads(&self) -> &[usize] {
+        &self.heads
     }
 
     /// The views of a batch, by their names, for a picture of them.

@@ -4,6 +4,7 @@
 #[path = "common/small.rs"]
 mod small;
 
+use burn::tensor::{Device, Distribution, Tensor};
 use kd_data::{ImageSet, Shapes, Split};
 use kd_models::{Architecture, BranchedClassifier, Classifier, Classify, Gate};
 use kd_train::{Ask, Distiller, Outcome, Recipe, TrainError, evaluate, fingerprint};
@@ -97,8 +98,20 @@ fn a_head_of_the_student_can_be_weighed_by_the_gate_that_it_was_trained_with() {
     let one: &kd_core::One = outcome.parts("one").unwrap();
     let gate = Gate::new(one.gate.clone(), one.norm.clone());
     let gated = outcome.student.clone().with_gate(gate).unwrap();
+    // It answers what the loss calls the ensemble.
+    let images = Tensor::random(
+        [4, 3, 32, 32],
+        Distribution::Uniform(0.0, 1.0),
+        &Device::flex(),
+    );
+    let passed = outcome.student.forward_heads(images.clone());
+    let logits: Vec<_> = passed.heads.into_iter().map(|head| head.logits).collect();
+    let labels = Tensor::zeros([4], &Device::flex());
+    let ensemble = one.forward(passed.shared.unwrap(), &logits, labels).logits;
+    let difference = (gated.forward(images) - ensemble).abs().max();
+    assert!(difference.into_scalar::<f32>() < 1e-5);
     let gated = evaluate(&gated, &test, 16, &Progress::Silent).unwrap();
-    assert!(gated.nll.is_finite() && gated.nll != deployed.nll);
+    assert_ne!(gated.nll, deployed.nll);
     assert!(outcome.parts::<kd_core::One>("ce").is_none());
 }
 

@@ -1,5 +1,6 @@
-//! Inputs at the ends: huge logits, zeros, constants, one sample, two classes. A loss is the number that the
-//! formula gives, where that can be written down. (That every loss is finite: `crates/kd/tests/losses`.)
+//! Inputs at the ends: huge logits, zeros, constants, one sample, two classes. A loss is the number
+//! that the formula gives, where that can be written down. (That every loss is finite:
+//! `crates/kd/tests/losses`.)
 //!
 //! Such a number is a few operations away from the inputs: the bound is 1e-5 of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]

@@ -28,15 +28,17 @@
 
 mod blocks;
 mod format;
+mod of_run;
 mod plan;
 mod record_as;
 mod recorder;
 
 use burn::tensor::Tensor;
 
-pub(crate) use blocks::Blocks;
+use blocks::Blocks;
 pub(crate) use format::Question;
-pub(crate) use plan::{Plan, refuse_features};
+pub(crate) use plan::Plan;
+use plan::refuse_features;
 pub use record_as::RecordAs;
 pub(crate) use recorder::Recorder;
 

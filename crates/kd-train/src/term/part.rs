@@ -9,7 +9,7 @@ use burn::tensor::{Bytes, Gradients, Tensor};
 
 use super::{Losses, Reads, Setting, Step, Term};
 use crate::TrainError;
-use crate::gradients::{self, Trainable};
+use crate::gradients::{self, Factor, Trainable};
 use crate::modules::{norms_and_biases, not_finite};
 
 /// What an accepted step leaves to remember, whatever its type.
@@ -75,7 +75,7 @@ impl<T: Term> Trainable for Made<T> {
         gradients::square_sum(self.parts(), gradients)
     }
 
-    fn scaled(&self, gradients: GradientsParams, by: &Tensor<1>) -> GradientsParams {
+    fn scaled(&self, gradients: GradientsParams, by: &Factor) -> GradientsParams {
         gradients::scaled(self.parts(), gradients, by)
     }
 

@@ -127,6 +127,15 @@ impl Seen {
         self.teacher.as_ref().ok_or(unread)
     }
 
+    /// Returns the teacher's logits, without autodiff: `[batch, classes]`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Seen::teacher`].
+    pub fn teacher_logits(&self) -> Result<&Tensor<2>, TrainError> {
+        Ok(&self.teacher()?.logits)
+    }
+
     /// Returns the labels of a view whose images are not mixed: `[batch]`.
     ///
     /// # Errors

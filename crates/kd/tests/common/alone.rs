@@ -1,27 +1,28 @@
-//! A loss by the name of its term: a recipe of it alone, and an objective that can be given any features.
+//! A loss by the name of its term: a recipe of it alone, and an objective that can be given any
+//! features.
 #![allow(dead_code, reason = "no program needs all of it")]
 
-use kd::burn::optim::SgdConfig;
-use kd::burn::tensor::Tensor;
+use kd::burn::tensor::{Device, Gradients, Tensor};
 use kd::models::Features;
-use kd::train::{Labels, Loss, Objective, Recipe, Seen, Setting, Shapes, Terms, TrainError};
+use kd::train::{Labels, Objective, Recipe, Seen, Setting, Shapes, Terms, TrainError};
 
 /// The name of the term in a [`recipe`].
 pub(crate) const ALONE: &str = "alone";
 
-/// Writes a recipe of two epochs, in the first of which some terms train their own layers alone. The
-/// loss stands on the view `original` and, if it reads two views, on `second`.
+/// Writes a recipe of two epochs, in the first of which some terms train their own layers alone.
+/// The loss stands on the view `original` and, if it reads two views, on `second`.
 pub(crate) fn recipe(loss: &str, settings: &str) -> Result<Recipe, TrainError> {
     let on = |views: &str| {
         Recipe::from_toml(&format!(
-            "epochs = 2\nviews.second = {{}}\n[terms.{ALONE}]\nloss = \"{loss}\"\non = {views}\n{settings}"
+            "epochs = 2\nviews.second = {{}}\n\
+             [terms.{ALONE}]\nloss = \"{loss}\"\non = {views}\n{settings}"
         ))
     };
     on("\"original\"").or_else(|_| on("[\"original\", \"second\"]"))
 }
 
-/// Makes the objective of a recipe for the fewest peers that its terms take, and returns their number.
-/// The shapes are those of what a student and the teacher make of any images.
+/// Makes the objective of a recipe for the fewest peers that its terms take, and returns their
+/// number. The shapes are those of what a student and the teacher make of any images.
 pub(crate) fn objective(
     recipe: &Recipe,
     labels: &[u16],
@@ -39,7 +40,8 @@ pub(crate) fn objective(
     of(1).or_else(|_| of(2)).or_else(|_| of(3))
 }
 
-/// A view with all that a loss can read of it. What branches would share is the first peer's embedding.
+/// A view with all that a loss can read of it. What branches would share is the first peer's
+/// embedding.
 pub(crate) fn seen(peers: Vec<Features>, teacher: &Features, labels: Labels) -> Seen {
     let shared = peers.iter().take(1).map(|peer| peer.embedding.clone());
     Seen::default()
@@ -54,10 +56,8 @@ pub(crate) fn named([original, second]: &[Seen; 2]) -> [(&'static str, &Seen); 2
     [("original", original), ("second", second)]
 }
 
-/// Takes in what a loss left to remember, and trains nothing.
-pub(crate) fn remember(objective: &mut Objective, loss: Loss) {
-    let device = loss.total.device().autodiff();
-    let mut gradients_of_none = Tensor::<1>::zeros([1], &device).require_grad().backward();
-    let mut optimizer = SgdConfig::new().init();
-    objective.accept(loss, &mut gradients_of_none, &mut optimizer, 0.0);
+/// Gradients of nothing: an objective that accepts a loss with them remembers, and trains nothing.
+pub(crate) fn no_gradients(device: &Device) -> Gradients {
+    let leaf = Tensor::<1>::zeros([1], &device.clone().autodiff());
+    leaf.require_grad().backward()
 }

@@ -1,10 +1,10 @@
-//! The losses as a list, for what holds for many of them: every term of [`Terms::standard`], with the
-//! settings that change what it computes.
+//! The losses as a list, for what holds for many of them: every term of [`Terms::standard`], with
+//! the settings that change what it computes.
 //!
-//! Each is a function of what the student and what the teacher make of a batch: one row of numbers for each
-//! sample, in which the maps of a stem and two stages, an embedding and logits follow each other. The other
-//! peers, and the network's own past or partner, make of it what the teacher makes. Layers are made anew, from
-//! their seed, at every call.
+//! Each is a function of what the student and what the teacher make of a batch: one row of numbers
+//! for each sample, in which the maps of a stem and two stages, an embedding and logits follow each
+//! other. The other peers, and the network's own past or partner, make of it what the teacher
+//! makes. Layers are made anew, from their seed, at every call.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -72,8 +72,8 @@ impl Shape {
     }
 }
 
-/// Settings with which a term is another loss. Without a default where a small batch has too few samples
-/// for it, or single precision too few digits.
+/// Settings with which a term is another loss. Without a default where a small batch has too few
+/// samples for it, or single precision too few digits.
 fn variants(term: &str) -> &'static [&'static str] {
     match term {
         "ab" => &["", "reduction = \"mean\""],
@@ -114,8 +114,8 @@ pub(crate) struct Loss {
 // The label of sample i is (7 i + 3) mod C.
 const LABELS: [u16; 8] = [3, 0, 2, 4, 1, 3, 0, 2];
 
-/// All losses, each as often as there are places for the student, with a teacher of its shape and, where
-/// it takes one, of another.
+/// All losses, each as often as there are places for the student, with a teacher of its shape and,
+/// where it takes one, of another.
 pub(crate) fn losses() -> impl Iterator<Item = &'static Loss> {
     static LOSSES: OnceLock<Vec<Loss>> = OnceLock::new();
     LOSSES.get_or_init(catalogue).iter()

@@ -1,4 +1,5 @@
-//! Inputs at the ends: huge numbers, zeros, constants, one sample. Everything stays finite in float32.
+//! Inputs at the ends: huge numbers, zeros, constants, one sample. Everything stays finite in
+//! float32.
 //!
 //! The batch of three samples has no label of two of the five classes.
 

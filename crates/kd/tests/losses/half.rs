@@ -1,10 +1,10 @@
-//! Half precision, f16 and bf16: a loss computes in float32 what the numbers are, and gives a float32; the
-//! gradient has the student's type.
+//! Half precision, f16 and bf16: a loss computes in float32 what the numbers are, and gives a
+//! float32; the gradient has the student's type.
 //!
-//! So every comparison is with the same numbers as float32, and with their gradient rounded to the student's
-//! type. A cast lays a view out anew, which changes the order of some sums: values may differ by 1e-6 of them,
-//! gradients by that of the largest number and, as that may be rounded to the neighbour, by a unit in the last
-//! place of the student's type.
+//! So every comparison is with the same numbers as float32, and with their gradient rounded to the
+//! student's type. A cast lays a view out anew, which changes the order of some sums: values may
+//! differ by 1e-6 of them, gradients by that of the largest number and, as that may be rounded to
+//! the neighbour, by a unit in the last place of the student's type.
 
 use kd::burn::tensor::{DType, Tensor};
 

@@ -69,20 +69,24 @@ proptest! {
 
     /// All but those that compare logits themselves.
     #[test]
-    fn a_shift_of_all_logits_of_a_sample(batch in batches(), shifts in prop::collection::vec(-20f32..20.0, 4)) {
+    fn a_shift_of_all_logits_of_a_sample(
+        batch in batches(), shifts in prop::collection::vec(-20f32..20.0, 4),
+    ) {
         let shift = |x: Tensor<2>, by: f64| {
             let shift = TensorData::new(shifts[..batch.size].to_vec(), [batch.size, 1]);
             x.clone() + Tensor::from_data(shift, &x.device()).mul_scalar(by)
         };
         for loss in losses().filter(|loss| !loss.is(&["mse_logits", "irg"])) {
             // Logits within +-8 that move to +-28 are rounded more coarsely by 2^2.
-            agree(loss, &batch, &[LOGITS], [&|s| shift(s, 1.0), &|t| shift(t, -0.7)], 4.0 * rounding(loss))?;
+            let bound = 4.0 * rounding(loss);
+            agree(loss, &batch, &[LOGITS], [&|s| shift(s, 1.0), &|t| shift(t, -0.7)], bound)?;
         }
     }
 
     #[test]
     fn the_scale_of_a_map_or_an_embedding(batch in batches(), factor in 0.1f64..10.0) {
-        let (student, teacher) = (|s: Tensor<2>| s.mul_scalar(factor), |t: Tensor<2>| t.mul_scalar(1.0 / factor));
+        let student = |s: Tensor<2>| s.mul_scalar(factor);
+        let teacher = |t: Tensor<2>| t.mul_scalar(1.0 / factor);
         for loss in named(&NORMALISED).chain(named(&["pkt", "rkd"])) {
             agree(loss, &batch, &[LOWER, UPPER, EMBEDDING], [&student, &teacher], rounding(loss))?;
         }
@@ -101,7 +105,8 @@ proptest! {
         }
         // Distances do not change, so the edges of a graph do not either.
         for loss in named(&["rkd", "irg"]) {
-            agree(loss, &batch, &[EMBEDDING], [&|s| moved(s, &by), &|t| moved(t, &by[6..])], rounding(loss))?;
+            let moved = [&|s| moved(s, &by), &|t| moved(t, &by[6..])] as [&dyn Fn(_) -> _; 2];
+            agree(loss, &batch, &[EMBEDDING], moved, rounding(loss))?;
         }
     }
 

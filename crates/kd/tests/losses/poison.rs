@@ -1,5 +1,5 @@
-//! A number that is not a number, in the student's row or in the teacher's, shows in the value of a loss or
-//! in its gradient, in both orders of memory.
+//! A number that is not a number, in the student's row or in the teacher's, shows in the value of a
+//! loss or in its gradient, in both orders of memory.
 
 use crate::DTYPE;
 use crate::catalogue::*;

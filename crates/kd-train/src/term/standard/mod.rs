@@ -11,7 +11,6 @@ mod fitnet;
 mod fsp;
 mod ft;
 mod irg;
-mod labels;
 mod logits;
 mod maps;
 mod okddip;

@@ -1,43 +1,27 @@
+mod dry;
+mod records;
+
 use std::any::Any;
-use std::ops::Range;
 use std::time::Instant;
 
 use burn::optim::ModuleOptimizer;
 use kd_augment::AugmentError;
 use kd_data::{ImageSet, Loader};
-use kd_metrics::EvaluationReport;
 
 use crate::average::Average;
-use crate::checkpoint::{Position, Records};
-use crate::dry_run::{DryRun, Reading, measured, phases};
-use crate::evaluation::{measure, measure_heads};
+use crate::checkpoint::Position;
 use crate::gradients::Pending;
 use crate::log::{EpochRecord, EpochTiming, Line, TestRecord};
+use crate::measures::Measures;
 use crate::network::Network;
-use crate::progress::{Progress, Task, duration};
+use crate::progress::{Task, duration};
 use crate::recipe::{EmaRecipe, Moment, OptimizerRecipe};
 use crate::recording::{Plan, Recorder, Recording};
 use crate::run_folder::RunFolder;
 use crate::step::Stepper;
 use crate::teachers::Voice;
-use crate::term::Part;
 use crate::values::Values;
 use crate::{Distiller, Outcome, Recipe, TrainError, report};
-
-/// The name of a network among the records of a checkpoint.
-fn name_of(network: usize) -> String {
-    match network {
-        0 => "student".into(),
-        peer => format!("peer.{peer}"),
-    }
-}
-
-/// Something that a checkpoint records.
-enum Recorded<'a> {
-    Network(&'a mut dyn Network),
-    Average(&'a mut dyn Average),
-    Part(&'a mut dyn Part),
-}
 
 /// A run under way.
 pub(crate) struct Run<'a> {
@@ -58,11 +42,8 @@ pub(crate) struct Run<'a> {
     averages: Vec<Box<dyn Average>>,
     position: Position,
     history: Vec<EpochRecord>,
-    evaluation: Option<EvaluationReport>,
-    /// Of every peer, where there are several.
-    peers: Vec<EvaluationReport>,
-    /// Of the average of the student.
-    of_average: Option<EvaluationReport>,
+    /// After the latest epoch that was measured.
+    measures: Measures,
     samples: Option<report::Samples>,
     seconds: f64,
     /// By an observer.
@@ -80,7 +61,17 @@ impl<'a> Run<'a> {
         replay: Option<(Recording, Plan)>,
     ) -> Result<Self, TrainError> {
         let (recording, plan) = replay.unzip();
-        let teacher = distiller.teacher();
+        let stepper = Stepper::new(
+            recipe,
+            &distiller.terms,
+            train_set,
+            distiller.teacher(),
+            &networks,
+        )?;
+        let averages = match recipe.ema {
+            Some(_) => networks.iter().map(|network| network.average()).collect(),
+            None => Vec::new(),
+        };
         let mut run = Self {
             distiller,
             recipe,
@@ -88,37 +79,20 @@ impl<'a> Run<'a> {
             folder: None,
             recording,
             plan,
-            stepper: Stepper::new(recipe, &distiller.terms, train_set, teacher, &networks)?,
-            optimizer: recipe.optimizer.init(),
+            optimizer: records::fresh_optimizer(recipe, &stepper, &networks),
+            stepper,
             pending: Pending::default(),
-            averages: Vec::new(),
+            averages,
             networks,
             position: Position::default(),
             history: Vec::new(),
-            evaluation: None,
-            peers: Vec::new(),
-            of_average: None,
+            measures: Measures::default(),
             samples: None,
             seconds: 0.0,
             stopped: false,
         };
-        run.optimizer = run.fresh_optimizer();
-        if recipe.ema.is_some() {
-            run.averages = run
-                .networks
-                .iter()
-                .map(|network| network.average())
-                .collect();
-        }
         run.samples = run.samples()?;
         Ok(run)
-    }
-
-    /// The optimiser of the recipe, which has not taken a step yet.
-    fn fresh_optimizer(&self) -> ModuleOptimizer {
-        let modules = self.stepper.modules(&self.networks).into_iter();
-        let norms_and_biases: Vec<_> = modules.flat_map(|m| m.norms_and_biases()).collect();
-        self.recipe.optimizer.init_for(&norms_and_biases)
     }
 
     /// What the networks are shown in the first step, for the page.
@@ -141,72 +115,6 @@ impl<'a> Run<'a> {
     pub(crate) fn record(&mut self, recorder: Recorder, plan: Plan) {
         self.recording = Some(Recording::Recorded(recorder));
         self.plan = Some(plan);
-    }
-
-    /// Leaves what there is to leave in this folder, and goes on where its checkpoint stands.
-    pub(crate) fn open(&mut self, mut folder: RunFolder) -> Result<(), TrainError> {
-        let checkpoint = folder.checkpoint();
-        let mut recorded = self.recorded();
-        let names: Vec<String> = recorded.iter().map(|(name, _)| name.clone()).collect();
-        let loaded = checkpoint.load(&names, |name, record| {
-            let found = recorded.iter_mut().find(|(known, _)| known == name);
-            match found {
-                Some((_, Recorded::Network(network))) => network.load(record),
-                Some((_, Recorded::Average(average))) => average.load(record),
-                Some((_, Recorded::Part(part))) => part.load(record),
-                None => Ok(()),
-            }
-        })?;
-        if let Some((optimizer, position)) = loaded {
-            self.optimizer = optimizer.into(self.fresh_optimizer())?;
-            self.position = position;
-        }
-        if let (Some(recording), Some(plan)) = (&self.recording, &self.plan) {
-            recording.covers(plan, [self.position.epoch, self.position.step])?;
-        }
-        let lines = folder.rewind(&self.position)?;
-        self.history = lines
-            .into_iter()
-            .filter_map(|line| match line {
-                Line::Epoch(record) => Some(record),
-                _ => None,
-            })
-            .collect();
-        self.folder = Some(folder);
-        Ok(())
-    }
-
-    /// What a checkpoint records, by name: networks, their averages, and the parts of terms.
-    fn recorded(&mut self) -> Vec<(String, Recorded<'_>)> {
-        let networks = self.networks.iter_mut().enumerate();
-        let networks =
-            networks.map(|(number, network)| (name_of(number), Recorded::Network(&mut **network)));
-        let parts = self.stepper.objective.parts();
-        let parts = parts.map(|(name, part)| (format!("term.{name}"), Recorded::Part(part)));
-        let averages = self.averages.iter_mut().enumerate();
-        let averages = averages.map(|(number, average)| {
-            let name = format!("ema.{}", name_of(number));
-            (name, Recorded::Average(&mut **average))
-        });
-        networks.chain(averages).chain(parts).collect()
-    }
-
-    fn records(&mut self) -> Result<Records, TrainError> {
-        let recorded = self.recorded().into_iter();
-        recorded
-            .map(|(name, recorded)| {
-                let record = match recorded {
-                    Recorded::Network(network) => network.record(),
-                    Recorded::Average(average) => average.record(),
-                    Recorded::Part(part) => part.record(),
-                };
-                let record = record.map_err(|reason| TrainError::Checkpoint {
-                    path: name.clone().into(),
-                    reason,
-                })?;
-                Ok((name, record))
-            })
-            .collect()
     }
 
     pub(crate) fn complete(mut self) -> Result<Outcome<Box<dyn Any + Send>>, TrainError> {
@@ -233,33 +141,6 @@ impl<'a> Run<'a> {
         }
         task.finish();
         self.finish()
-    }
-
-    /// Takes a few steps of each phase, and says what they cost.
-    pub(crate) fn dry(mut self) -> Result<DryRun, TrainError> {
-        let epochs = self.recipe.epochs;
-        let phases = phases(epochs, |epoch| self.stepper.objective.reading(epoch));
-        let measure = |phase: (Range<usize>, Reading)| {
-            self.position = Position {
-                epoch: phase.0.start,
-                ..Position::default()
-            };
-            let mut batches = self.loader.epoch(phase.0.start as u64);
-            measured(phase, |_| {
-                let Some(batch) = batches.next() else {
-                    return Ok(None);
-                };
-                let before = self.position.counts;
-                self.step(&batch)?;
-                Ok(Some(self.position.counts.since(&before)))
-            })
-        };
-        Ok(DryRun {
-            phases: phases.into_iter().map(measure).collect::<Result<_, _>>()?,
-            steps: self.loader.batches(),
-            epochs,
-            networks: self.networks.len(),
-        })
     }
 
     /// The rest of the current epoch.
@@ -318,9 +199,9 @@ impl<'a> Run<'a> {
             train: self.position.sums.mean(),
             score_ratio: (self.position.score_ratios > 0.0)
                 .then(|| self.position.score_ratios / self.position.step as f64),
-            test: self.evaluation.as_ref().map(TestRecord::from),
-            peers: self.peers.iter().map(TestRecord::from).collect(),
-            ema: self.of_average.as_ref().map(TestRecord::from),
+            test: self.measures.student.as_ref().map(TestRecord::from),
+            peers: self.measures.peers.iter().map(TestRecord::from).collect(),
+            ema: self.measures.average.as_ref().map(TestRecord::from),
         };
         let seconds = self.position.seconds;
         task.say(&describe(
@@ -438,91 +319,27 @@ impl<'a> Run<'a> {
         Ok(values)
     }
 
-    /// Measures the student if it is time to, and every peer if there are several.
+    /// Measures the networks if it is time to.
     fn evaluate(&mut self, epoch: usize) -> Result<(), TrainError> {
         let recipe = self.recipe;
         let last = epoch + 1 == recipe.epochs;
-        (self.evaluation, self.peers) = match &self.distiller.test_set {
+        self.measures = match &self.distiller.test_set {
             Some(set) if last || due(epoch, recipe.log.evaluate_epochs) => {
-                let measured = self.measured(set);
-                let (student, peers) = measured.map_err(|reason| TrainError::Evaluation {
+                let (heads, size) = (self.stepper.heads(), recipe.evaluation_batch_size);
+                let average = self.averages.first().map(|average| &**average);
+                let measured = Measures::of(&self.networks, heads, average, set, size);
+                measured.map_err(|reason| TrainError::Evaluation {
                     epoch,
                     reason: Box::new(reason),
-                })?;
-                (Some(student), peers)
+                })?
             }
-            _ => (None, Vec::new()),
-        };
-        self.of_average = match (&self.distiller.test_set, self.averages.first()) {
-            (Some(set), Some(average)) if self.evaluation.is_some() => {
-                let device = self.networks[0].device();
-                let size = recipe.evaluation_batch_size;
-                let measured = measure(&*average.frozen(), set, size, &device, &Progress::Silent);
-                Some(measured.map_err(|reason| TrainError::Evaluation {
-                    epoch,
-                    reason: Box::new(reason),
-                })?)
-            }
-            _ => None,
+            _ => Measures::default(),
         };
         Ok(())
     }
 
-    /// What the student answers with, and every peer where there are several.
-    fn measured(
-        &self,
-        set: &ImageSet,
-    ) -> Result<(EvaluationReport, Vec<EvaluationReport>), TrainError> {
-        let size = self.recipe.evaluation_batch_size;
-        let mut peers = Vec::new();
-        if self.stepper.peers() > 1 {
-            for network in &self.networks {
-                let (frozen, device) = (network.frozen(), network.device());
-                peers.extend(measure_heads(&*frozen, set, size, &device)?);
-            }
-        }
-        let student = &self.networks[0];
-        let (frozen, device) = (student.frozen(), student.device());
-        // Of one head, what is measured is what it answers with.
-        let report = match &peers[..] {
-            [first, ..] if self.stepper.heads_of_student() == 1 => first.clone(),
-            _ => measure(&*frozen, set, size, &device, &Progress::Silent)?,
-        };
-        Ok((report, peers))
-    }
-
-    /// Writes a checkpoint, if there is a folder. Weights that are not finite are refused: a loss may
-    /// be finite where its gradient is not, and every run that goes on from such weights fails.
-    fn save(&mut self) -> Result<(), TrainError> {
-        let networks = self.networks.iter();
-        let found = networks.filter_map(|network| network.not_finite()).next();
-        if let Some(tensor) = found.or_else(|| self.stepper.objective.not_finite()) {
-            let steps = self.loader.batches();
-            let last = self.position.epoch * steps + self.position.step - 1;
-            return Err(TrainError::NotFinite {
-                tensor,
-                epoch: last / steps,
-                step: last % steps,
-            });
-        }
-        // A step that a checkpoint is behind is not asked again.
-        if let Some(recording) = &self.recording {
-            recording.flush()?;
-        }
-        let records = match self.folder {
-            Some(_) => self.records()?,
-            None => return Ok(()),
-        };
-        let Some(folder) = &mut self.folder else {
-            return Ok(());
-        };
-        (self.position.metrics_bytes, self.position.timing_bytes) = folder.flush()?;
-        let checkpoint = folder.checkpoint();
-        checkpoint.save(records, &self.optimizer, &self.position)
-    }
-
     fn finish(mut self) -> Result<Outcome<Box<dyn Any + Send>>, TrainError> {
-        if self.evaluation.is_none() {
+        if self.measures.student.is_none() {
             // A run that was complete before this process began.
             self.evaluate(self.recipe.epochs - 1)?;
         }
@@ -532,7 +349,7 @@ impl<'a> Run<'a> {
                     name: &self.distiller.name,
                     recipe: self.recipe,
                     history: &self.history,
-                    evaluation: self.evaluation.as_ref(),
+                    evaluation: self.measures.student.as_ref(),
                     timings: &folder.timings()?,
                     samples: self.samples.as_ref(),
                 })?;
@@ -549,16 +366,16 @@ impl<'a> Run<'a> {
         Ok(Outcome {
             student,
             peers: networks.collect(),
-            peer_evaluations: self.peers,
+            peer_evaluations: self.measures.peers,
             average: self
                 .averages
                 .into_iter()
                 .next()
                 .map(|average| average.into_any()),
-            average_evaluation: self.of_average,
+            average_evaluation: self.measures.average,
             parts: parts.map(|(name, part)| (name, part.into_any())).collect(),
             history: self.history,
-            evaluation: self.evaluation,
+            evaluation: self.measures.student,
             seconds: self.seconds,
             report,
         })
